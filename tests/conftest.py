@@ -1,0 +1,36 @@
+"""What every test starts from: quiet TensorFlow, fixed seeds, float32, no network."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import pytest
+import tensorflow as tf
+
+# Four logical CPU devices, so that every process can test 2 and 4 replicas.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration() for _ in range(4)],
+)
+
+
+@pytest.fixture(autouse=True)
+def fresh_state():
+    """Seeds every generator, and undoes what a test set globally."""
+    keras.utils.set_random_seed(2511)
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.backend.clear_session()
+
+
+@pytest.fixture
+def float64():
+    """Runs a test in double precision, where central differences are sharp."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
