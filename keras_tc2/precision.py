@@ -1,4 +1,4 @@
-"""Where half precision must not reach: the cast that objectives and layers share."""
+"""Numerically safe primitives that layers and objectives share."""
 
 from keras import backend, ops
 
@@ -19,3 +19,19 @@ def at_least_float32(x):
     if backend.standardize_dtype(x.dtype) in ("float32", "float64"):
         return x
     return ops.cast(x, "float32")
+
+
+def l2_normalize(x):
+    """Scales the last axis to unit length; a zero vector stays zero.
+
+    Unlike `keras.ops.normalize`, the gradient at a zero vector is zero, not NaN.
+
+    Args:
+        x: float tensor `(..., dim)`.
+
+    Returns:
+        Tensor of the same shape, at least float32.
+    """
+    x = at_least_float32(x)
+    squared_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(squared_norm, 1e-24))

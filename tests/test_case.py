@@ -11,6 +11,18 @@ import tensorflow as tf
 KERAS_ARGUMENTS = {"name", "dtype", "trainable", "kwargs", "args", "self"}
 
 
+def _constructor_parameters(cls):
+    """Every argument of the constructor, those of our own base classes included."""
+    parameters = {}
+    for base in cls.__mro__:
+        if base.__module__.startswith("keras_tc2") and "__init__" in vars(base):
+            own = inspect.signature(base.__init__).parameters
+            parameters = {**own, **parameters}
+            if "kwargs" not in own:
+                break
+    return {k: p for k, p in parameters.items() if k not in KERAS_ARGUMENTS}
+
+
 class TestCase:
     """Base of the test classes: `class NTXentTest(TestCase)`."""
 
@@ -32,8 +44,8 @@ class TestCase:
         so that an argument forgotten in `get_config` cannot hide. Returns the object
         that was rebuilt from JSON through Keras's registry.
         """
-        parameters = inspect.signature(cls.__init__).parameters
-        expected = set(parameters) - KERAS_ARGUMENTS
+        parameters = _constructor_parameters(cls)
+        expected = set(parameters)
         assert set(arguments) == expected, (
             f"{cls.__name__}: arguments not tested: {expected - set(arguments)}, "
             f"unknown: {set(arguments) - expected}"

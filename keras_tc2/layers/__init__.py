@@ -1,0 +1,25 @@
+"""Projection head, calibrator networks, and twice-differentiable normalisation."""
+
+from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.layers.factor_extractor import FactorExtractor
+from keras_tc2.layers.group_normalization import GroupNormalization
+from keras_tc2.layers.layer_normalization import LayerNormalization
+from keras_tc2.layers.projection_head import ProjectionHead
+from keras_tc2.layers.task_calibrator import TaskCalibrator
+from keras_tc2.layers.twice_differentiable import (
+    make_twice_differentiable,
+    stock_normalizations,
+)
+from keras_tc2.layers.weight_extractor import WeightExtractor
+
+__all__ = [
+    "BatchNormalization",
+    "FactorExtractor",
+    "GroupNormalization",
+    "LayerNormalization",
+    "ProjectionHead",
+    "TaskCalibrator",
+    "WeightExtractor",
+    "make_twice_differentiable",
+    "stock_normalizations",
+]

@@ -1,0 +1,7 @@
+"""Pretrainers: `keras.Model`s that train an encoder without labels."""
+
+from keras_tc2.pretraining.pretrainer import Pretrainer
+from keras_tc2.pretraining.ssl_pretrainer import SSLPretrainer
+from keras_tc2.pretraining.tc2_pretrainer import TC2Pretrainer
+
+__all__ = ["Pretrainer", "SSLPretrainer", "TC2Pretrainer"]

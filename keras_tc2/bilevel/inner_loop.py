@@ -1,0 +1,37 @@
+"""Stage 1, the inner loop: adapting fast weights to one task."""
+
+from keras import ops
+
+from keras_tc2.bilevel.gradients import value_and_gradients
+
+
+def adapt(loss, weights, *, learning_rate, num_steps, order):
+    """Gradient descent on a task, as a differentiable function of the start.
+
+    θ_s = θ − α ∇ℓ(T_s; θ), `num_steps` times. Second order: the result carries its
+    exact derivative. First order: the gradients count as constants, so that the
+    derivative of θ_s by θ is the identity.
+
+    Args:
+        loss: callable from a list of weights to the scalar loss of the task.
+        weights: list of tensors, θ; float32 or wider.
+        learning_rate: float, α.
+        num_steps: int >= 0.
+        order: `1` or `2`.
+
+    Returns:
+        `(fast_weights, inner_loss, gradients)`: the adapted weights, and the loss
+        and its gradients before the first step (`None`, `None` if there is none).
+    """
+    first_loss = first_gradients = None
+    for _ in range(num_steps):
+        value, gradients = value_and_gradients(loss, weights)
+        if order == 1:
+            gradients = [ops.stop_gradient(gradient) for gradient in gradients]
+        if first_gradients is None:
+            first_loss, first_gradients = value, gradients
+        weights = [
+            weight - learning_rate * gradient
+            for weight, gradient in zip(weights, gradients, strict=True)
+        ]
+    return weights, first_loss, first_gradients

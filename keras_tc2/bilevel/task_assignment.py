@@ -1,0 +1,180 @@
+"""Which images of a batch make a task."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_tc2.checks import integer
+from keras_tc2.precision import l2_normalize
+
+
+class TaskAssignment:
+    """Base class of the rules that split a batch into M tasks of equal size.
+
+    A subclass implements `order`, and is registered with Keras if a pretrainer that
+    uses it shall be saved. Both views of an image always stay in one task.
+    """
+
+    def order(self, features, task_ids, num_tasks):
+        """Sorts the images of a batch by task.
+
+        Args:
+            features: float tensor `(batch, features)`, the mean of the two views'
+                features, without gradient.
+            task_ids: int tensor `(batch,)`, or `None` if the data bring none.
+            num_tasks: int, M; divides the batch size.
+
+        Returns:
+            Int tensor `(batch,)`, a permutation: its first `batch / M` entries index
+            the images of task 0, the next those of task 1, and so on. `None` stands
+            for the batch as it comes.
+        """
+        raise TypeError(
+            f"{type(self).__name__} must override "
+            "`order(features, task_ids, num_tasks)`."
+        )
+
+    def get_config(self):
+        """The constructor arguments, as `keras.saving` expects."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """The rule that `get_config` described."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class BlockAssignment(TaskAssignment):
+    """The batch as it comes, cut in M equal blocks.
+
+    Random tasks if the batch is shuffled; tasks that differ by their views if
+    `data.two_views` is given one augmentation a block; domains if the batch is
+    ordered by domain.
+    """
+
+    def order(self, features, task_ids, num_tasks):
+        """The batch as it comes."""
+        return None
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class ClusterAssignment(TaskAssignment):
+    """Groups of equal size of images with similar features.
+
+    k-means on the unit sphere with balanced groups: centres start spread along the
+    features' main direction; each group in turn takes the images that prefer it most
+    to the groups still open; centres move to their groups' means.
+
+    Args:
+        num_iterations: int >= 1. Rounds of k-means. Defaults to `3`.
+
+    Raises:
+        ValueError: if `num_iterations` is below one.
+    """
+
+    def __init__(self, num_iterations=3):
+        self.num_iterations = integer("num_iterations", num_iterations)
+
+    def order(self, features, task_ids, num_tasks):
+        """The images sorted by cluster."""
+        points = l2_normalize(features)
+        group_size = points.shape[0] // num_tasks
+        # Equal slices along the main direction are balanced groups to start from.
+        order = ops.argsort(ops.matmul(points, _main_direction(points)))
+        for _ in range(self.num_iterations):
+            groups = ops.reshape(ops.take(points, order, axis=0), (num_tasks, -1))
+            groups = ops.reshape(groups, (num_tasks, group_size, points.shape[1]))
+            centres = l2_normalize(ops.mean(groups, axis=1))
+            order = _balanced_groups(ops.matmul(points, ops.transpose(centres)))
+        return order
+
+    def get_config(self):
+        """The constructor arguments."""
+        return {"num_iterations": self.num_iterations}
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class GivenAssignment(TaskAssignment):
+    """The task, or domain, that comes with each image.
+
+    The data give `(view_1, view_2, task_ids)`, ids in [0, M). Every batch holds
+    `batch / M` images of each task; `order` stops the run, naming the counts, on a
+    batch that does not.
+    """
+
+    def order(self, features, task_ids, num_tasks):
+        """The images sorted by their given task."""
+        if task_ids is None:
+            raise ValueError(
+                '`task_assignment="given"` needs a task id with each image: batches '
+                "of (view_1, view_2, task_ids). Received: (view_1, view_2)"
+            )
+        group_size = features.shape[0] // num_tasks
+        counts = tf.math.bincount(
+            tf.cast(task_ids, "int32"), minlength=num_tasks, dtype=tf.int32
+        )
+        balanced = tf.assert_equal(
+            counts,
+            tf.fill([num_tasks], group_size),
+            message=(
+                '`task_assignment="given"` needs the same number of images of each '
+                f"task in every batch: {group_size} of each of the tasks 0 to "
+                f"{num_tasks - 1}. Received counts:"
+            ),
+            summarize=64,
+        )
+        with tf.control_dependencies([balanced] if balanced is not None else []):
+            return tf.argsort(tf.identity(task_ids), stable=True)
+
+
+def _main_direction(points):
+    """The leading principal direction, by power iteration from a fixed start."""
+    centred = points - ops.mean(points, axis=0, keepdims=True)
+    start = ops.argmax(ops.sum(ops.square(centred), axis=-1))
+    direction = ops.take(centred, start, axis=0)
+    for _ in range(8):
+        direction = ops.matmul(ops.matmul(centred, direction), centred)
+        direction = l2_normalize(direction)
+    return direction
+
+
+def _balanced_groups(similarities):
+    """Sorts images into groups of equal size by `(batch, groups)` similarities."""
+    batch_size, num_groups = similarities.shape
+    group_size = batch_size // num_groups
+    taken = ops.zeros((batch_size,), dtype=similarities.dtype)
+    chosen = []
+    for group in range(num_groups):
+        preference = similarities[:, group]
+        if group < num_groups - 1:
+            preference = preference - ops.max(similarities[:, group + 1 :], axis=-1)
+        _, members = ops.top_k(preference - 1e3 * taken, group_size)
+        taken = taken + ops.sum(
+            ops.one_hot(members, batch_size, dtype=taken.dtype), axis=0
+        )
+        chosen.append(members)
+    return ops.concatenate(chosen, axis=0)
+
+
+_BY_NAME = {
+    "blocks": BlockAssignment,
+    "cluster": ClusterAssignment,
+    "given": GivenAssignment,
+}
+
+
+def get_task_assignment(identifier):
+    """A rule, from its name (`"blocks"`, `"cluster"`, `"given"`) or as it is.
+
+    Raises:
+        ValueError: if it is neither a known name nor a `TaskAssignment`.
+    """
+    if isinstance(identifier, TaskAssignment):
+        return identifier
+    if identifier in list(_BY_NAME):
+        return _BY_NAME[identifier]()
+    raise ValueError(
+        "`task_assignment` must be a TaskAssignment or one of "
+        f"{', '.join(map(repr, _BY_NAME))}. Received: task_assignment={identifier!r}"
+    )

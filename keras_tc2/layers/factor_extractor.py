@@ -1,0 +1,94 @@
+"""The factor-extraction network f_v: generative factors shared by all tasks."""
+
+import keras
+from keras import ops
+
+from keras_tc2.checks import integer
+from keras_tc2.precision import at_least_float32, l2_normalize
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class FactorExtractor(keras.layers.Layer):
+    """Extracts K factors V = f_v(Z) from all embeddings of a batch.
+
+    That one network gives the factors of every task is published [1]; this form of
+    it, attention of K learned queries over the batch, is the library's reading:
+
+        V = row_normalise(Q + softmax(Q (Z A)ᵀ / √d) Z B O).
+
+    Q starts orthogonal and O at zero, so the factors start as K fixed directions and
+    what the batch adds to them is learned. The sum over the batch makes V the same
+    whatever the order of its images.
+
+    Args:
+        num_factors: int >= 1. K.
+
+    Call arguments:
+        embeddings: float tensor `(batch, dim)`, of all tasks; at least float32
+            inside.
+
+    Returns:
+        Float tensor `(num_factors, dim)`, rows of unit length.
+
+    Raises:
+        ValueError: if `num_factors` is below one.
+
+    Example:
+    ```python
+    import keras
+    import keras_tc2 as tc2
+
+    extractor = tc2.layers.FactorExtractor(num_factors=8)
+    factors = extractor(keras.random.normal((32, 16)))  # (8, 16)
+    ```
+
+    References:
+        - [1] arXiv 2511.13787
+    """
+
+    def __init__(self, num_factors, **kwargs):
+        super().__init__(**kwargs)
+        self.num_factors = integer("num_factors", num_factors)
+
+    def build(self, embeddings_shape):
+        """Creates Q, A, B and O, once the width d of the embeddings is known."""
+        dim = embeddings_shape[-1]
+        self.queries = self.add_weight(
+            shape=(self.num_factors, dim), initializer="orthogonal", name="queries"
+        )
+        self.key_kernel = self.add_weight(
+            shape=(dim, dim), initializer="glorot_uniform", name="key_kernel"
+        )
+        self.value_kernel = self.add_weight(
+            shape=(dim, dim), initializer="glorot_uniform", name="value_kernel"
+        )
+        self.output_kernel = self.add_weight(
+            shape=(dim, dim), initializer="zeros", name="output_kernel"
+        )
+
+    def call(self, embeddings):
+        """The factors V."""
+        embeddings = at_least_float32(embeddings)
+        queries, keys, values, output = (
+            at_least_float32(kernel)
+            for kernel in (
+                self.queries,
+                self.key_kernel,
+                self.value_kernel,
+                self.output_kernel,
+            )
+        )
+        keys = ops.matmul(embeddings, keys)
+        scores = ops.matmul(queries, ops.transpose(keys)) / embeddings.shape[-1] ** 0.5
+        # Attention first averages the embeddings, so the kernels meet K rows, not B.
+        attended = ops.matmul(ops.softmax(scores, axis=-1), embeddings)
+        update = ops.matmul(ops.matmul(attended, values), output)
+        return l2_normalize(queries + update)
+
+    def compute_output_shape(self, embeddings_shape):
+        """`(num_factors, dim)`."""
+        return (self.num_factors, embeddings_shape[-1])
+
+    def get_config(self):
+        """The constructor arguments."""
+        return {**super().get_config(), "num_factors": self.num_factors}

@@ -1,0 +1,148 @@
+"""Losses and gradients that turn NaN or infinite: skipped, counted, reported."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class SkippedUpdates(keras.metrics.Metric):
+    """Counts the updates of an epoch that were skipped, and the terms at fault.
+
+    Args:
+        terms: list of str, names of the scalars that are watched, in the order in
+            which they are computed.
+    """
+
+    def __init__(self, terms, name="skipped_updates"):
+        super().__init__(name=name, dtype="float32")
+        self.terms = list(terms)
+        self.counts = self.add_variable(
+            shape=(len(self.terms),), initializer="zeros", name="counts"
+        )
+        self.skipped = self.add_variable(shape=(), initializer="zeros", name="skipped")
+
+    def update_state(self, finite_terms, skipped, num_replicas=1):
+        """Takes a bool tensor `(terms,)`, and whether the update was skipped.
+
+        Every replica skips together, and a sum over replicas counts it once.
+        """
+        self.counts.assign_add(1.0 - ops.cast(finite_terms, "float32"))
+        self.skipped.assign_add(ops.cast(skipped, "float32") / num_replicas)
+
+    def result(self):
+        """The number of skipped updates since the last reset."""
+        return ops.identity(self.skipped)
+
+    def first_at_fault(self):
+        """The name of the first term that was not finite."""
+        counts = ops.convert_to_numpy(self.counts)
+        return next(
+            (term for term, n in zip(self.terms, counts, strict=True) if n > 0),
+            "gradients",
+        )
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops a run after too many skipped updates in a row, and says why.
+
+    Args:
+        patience: int >= 0. How many updates in a row may be skipped.
+
+    Raises:
+        FloatingPointError: from `fit`, with the step and the first term at fault.
+    """
+
+    def __init__(self, patience):
+        super().__init__()
+        self.patience = patience
+        self.in_a_row = 0
+        self.before = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Follows the reset of the metrics."""
+        self.epoch = epoch
+        self.before = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the count of skipped updates after every batch."""
+        skipped = logs.get("skipped_updates", 0)
+        self.in_a_row = self.in_a_row + skipped - self.before if skipped else 0
+        if skipped == self.before:
+            self.in_a_row = 0
+        self.before = skipped
+        if self.in_a_row > self.patience:
+            term = self.model.skipped_updates.first_at_fault()
+            raise FloatingPointError(self._message(batch, term))
+
+    def _message(self, batch, term):
+        found = f"`{term}` is NaN or infinite at step {batch} of epoch {self.epoch}"
+        if term.startswith("view"):
+            advice = (
+                "The images themselves are not finite: look at the data and the "
+                "augmentation of this batch."
+            )
+        else:
+            advice = (
+                "Lower the learning rate (or `inner_learning_rate`), clip gradients "
+                "with the optimizer's `global_clipnorm`, or look at the images of "
+                "this batch."
+            )
+        return (
+            f"Training stopped: {found}; {int(self.in_a_row)} update(s) in a row were "
+            f"skipped, the weights are those from before. {advice}"
+        )
+
+
+def apply_if(finite, optimizers_gradients_variables):
+    """Applies gradients only where every loss and gradient is finite.
+
+    Args:
+        finite: bool scalar tensor, the same on all replicas.
+        optimizers_gradients_variables: list of `(optimizer, gradients, variables)`.
+    """
+
+    def apply():
+        for optimizer, gradients, variables in optimizers_gradients_variables:
+            optimizer.apply(gradients, variables)
+
+    if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
+        tf.cond(finite, lambda: _and_return(apply), lambda: False)
+        return
+
+    def apply_across_replicas(strategy, finite, gradients):
+        # A branch may not wait for the other replicas, so it stands outside them.
+        def apply_on_replica(gradients):
+            for (optimizer, _, variables), replica_gradients in zip(
+                optimizers_gradients_variables, gradients, strict=True
+            ):
+                optimizer.apply(replica_gradients, variables)
+
+        first = strategy.experimental_local_results(finite)[0]
+        tf.cond(
+            first,
+            lambda: _and_return(
+                lambda: strategy.extended.call_for_each_replica(
+                    apply_on_replica, args=(gradients,)
+                )
+            ),
+            lambda: False,
+        )
+
+    tf.distribute.get_replica_context().merge_call(
+        apply_across_replicas,
+        args=(finite, [gradients for _, gradients, _ in optimizers_gradients_variables]),
+    )
+
+
+def _and_return(function):
+    function()
+    return True
+
+
+def all_replicas(finite):
+    """Whether a bool tensor is true on every replica."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return finite
+    failures = 1.0 - tf.cast(finite, "float32")
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, failures) < 0.5

@@ -1,0 +1,328 @@
+"""What every pretrainer shares: the training step around a loss of two views."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_tc2 import objectives
+from keras_tc2.bilevel import value_and_gradients
+from keras_tc2.checks import integer
+from keras_tc2.encoders import Encoder
+from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining.nonfinite import (
+    SkippedUpdates,
+    StopOnNonFinite,
+    all_replicas,
+    apply_if,
+)
+
+
+class Pretrainer(keras.Model):
+    """Base class: a `keras.Model` whose `fit` minimises a loss of two views.
+
+    A subclass sets `loss_names` and implements `compute_losses`. Everything else is
+    here: gradients, optimizers, metrics, mixed precision, distribution, and what
+    happens to a loss that is not finite.
+
+    Args:
+        encoder: an `Encoder`.
+        objective: an `Objective`, or the name of one.
+        projector: a built or unbuilt Keras layer or model from features
+            `(batch, features)` to embeddings `(batch, dim)`; `None` for
+            `ProjectionHead()`.
+        nonfinite_patience: int >= 0. An update whose loss or gradient is NaN or
+            infinite is skipped; after more than this number in a row `fit` stops.
+
+    Raises:
+        ValueError: if an argument is not of these kinds.
+    """
+
+    def __init__(self, encoder, *, objective, projector, nonfinite_patience, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(encoder, Encoder):
+            raise ValueError(
+                "`encoder` must be a keras_tc2.Encoder. Make one with "
+                "`keras_tc2.encoders.create(name, input_shape=...)`, or from any "
+                "Keras model with `keras_tc2.Encoder.wrap(model)`. "
+                f"Received: encoder={encoder!r}"
+            )
+        self.encoder = encoder
+        self.objective = objectives.get(objective)
+        self.projector = ProjectionHead() if projector is None else projector
+        if not self.projector.built:
+            self.projector.build((None, encoder.feature_dim))
+        self.nonfinite_patience = integer(
+            "nonfinite_patience", nonfinite_patience, at_least=0
+        )
+        self.calibrator_optimizer = None
+
+    # What a subclass gives.
+
+    @property
+    def loss_names(self):
+        """Names of the scalars of `compute_losses`, in the order of computation."""
+        return ["loss"]
+
+    def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
+        """The losses of a batch.
+
+        Returns:
+            `(losses, embeddings)`: dict of scalar tensors including `"loss"`, and
+            the pair of embeddings `(batch, dim)` of the views.
+        """
+        raise TypeError(f"{type(self).__name__} must override `compute_losses`.")
+
+    def check_batch(self, view_1, view_2, task_ids=None):
+        """Raises `ValueError` early, if a batch cannot be what the model needs."""
+        for name, view in (("view_1", view_1), ("view_2", view_2)):
+            if not tf.as_dtype(view.dtype).is_floating:
+                raise ValueError(
+                    f"`{name}` must be float in [0, 1], as `data.two_views` gives "
+                    f"it. Received: dtype={view.dtype}"
+                )
+            if tuple(view.shape[1:]) != tuple(self.encoder.image_shape):
+                raise ValueError(
+                    f"`{name}` must be {('batch', *self.encoder.image_shape)}, the "
+                    "image size of the encoder: give the augmentation that "
+                    "`image_size`, or make the encoder with this `input_shape`. "
+                    f"Received: shape={tuple(view.shape)}"
+                )
+        if view_1.shape != view_2.shape:
+            raise ValueError(
+                "Both views must have the same shape. Received: "
+                f"view_1 {tuple(view_1.shape)}, view_2 {tuple(view_2.shape)}"
+            )
+        if view_1.shape[0] is None:
+            raise ValueError(
+                "Batches must have a fixed size: batch the data with "
+                "`drop_remainder=True`, as `data.two_views` does."
+            )
+
+    # What Keras calls.
+
+    def call(self, views, training=False):
+        """Embeddings `(batch, dim)` of views `(B, H, W, C)`, float in [0, 1]."""
+        return self.projector(
+            self.encoder.encode(views, training=training), training=training
+        )
+
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        calibrator_optimizer=None,
+        metrics=None,
+        jit_compile=False,
+        **kwargs,
+    ):
+        """Configures training, and builds every optimizer on its variables.
+
+        Args:
+            optimizer: Keras optimizer, or its name.
+            calibrator_optimizer: Keras optimizer for the calibrator's variables
+                alone, or `None` for one optimizer of all. Defaults to `None`.
+            metrics: Keras metrics; each is given the embeddings of view 1 as
+                `y_true` and those of view 2 as `y_pred`, so that
+                `keras.metrics.CosineSimilarity()` tells how well the views agree.
+            jit_compile: bool. Whether XLA compiles the step. Defaults to `False`,
+                unlike in Keras: see the measurements in `benchmarks/`.
+            **kwargs: `run_eagerly`, `steps_per_execution` and so on, as in
+                `keras.Model.compile`.
+
+        Raises:
+            ValueError: if there is no calibrator to give an optimizer to.
+        """
+        calibrator = self.calibrator_variables
+        if calibrator_optimizer is not None and not calibrator:
+            raise ValueError(
+                "`calibrator_optimizer` was given, but this model has no calibrator."
+            )
+        super().compile(
+            optimizer=optimizer, metrics=metrics, jit_compile=jit_compile, **kwargs
+        )
+        self.calibrator_optimizer = calibrator_optimizer and keras.optimizers.get(
+            calibrator_optimizer
+        )
+        for part, variables in self.optimized_variables:
+            part.build(variables)
+        self.loss_trackers = {
+            name: keras.metrics.Mean(name=name) for name in self.loss_names
+        }
+        self.skipped_updates = SkippedUpdates(["view_1", "view_2", *self.loss_names])
+
+    @property
+    def calibrator_variables(self):
+        """The trainable variables of the calibrator, if the model has one."""
+        return []
+
+    @property
+    def optimized_variables(self):
+        """List of `(optimizer, variables)`, every trainable variable once."""
+        if self.calibrator_optimizer is None:
+            return [(self.optimizer, self.trainable_variables)]
+        calibrator = {id(v) for v in self.calibrator_variables}
+        rest = [v for v in self.trainable_variables if id(v) not in calibrator]
+        return [
+            (self.optimizer, rest),
+            (self.calibrator_optimizer, self.calibrator_variables),
+        ]
+
+    @property
+    def metrics(self):
+        """The tracked losses first; Keras's own loss tracker is not used."""
+        # Keras asks before the constructor, or `compile`, has run to its end.
+        trackers = list(getattr(self, "loss_trackers", {}).values())
+        skipped = getattr(self, "skipped_updates", None)
+        others = [
+            metric
+            for metric in super().metrics
+            if metric is not skipped
+            and metric.name != "loss"
+            and all(metric is not tracker for tracker in trackers)
+        ]
+        return trackers + ([skipped] if skipped is not None else []) + others
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
+
+        Raises:
+            FloatingPointError: if more than `nonfinite_patience` updates in a row
+                had a NaN or infinite loss or gradient; with the step and the term.
+        """
+        guard = StopOnNonFinite(self.nonfinite_patience)
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(guard)
+        else:
+            callbacks = [*keras.tree.flatten(callbacks or []), guard]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def train_step(self, data):
+        """One update from one batch."""
+        batch = _unpack(data)
+        losses, embeddings, gradients, state = self._differentiate(batch)
+        finite = self._finite_terms(batch, losses)
+        all_finite = all_replicas(
+            tf.reduce_all(finite) & self._usable_gradients(gradients)
+        )
+        for variable, value in state:
+            variable.assign(tf.where(all_finite, value, variable.value))
+        of_variable = dict(
+            zip((id(v) for v in self.trainable_variables), gradients, strict=True)
+        )
+        apply_if(
+            all_finite,
+            [
+                (optimizer, [of_variable[id(v)] for v in variables], variables)
+                for optimizer, variables in self.optimized_variables
+            ],
+        )
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        self.skipped_updates.update_state(finite, ~all_finite, replicas)
+        return self._update_metrics(losses, embeddings, all_finite)
+
+    def test_step(self, data):
+        """The losses of one batch, in inference mode, without an update."""
+        batch = _unpack(data)
+        self.check_batch(*batch)
+        losses, embeddings = self.compute_losses(*batch, training=False)
+        return self._update_metrics(losses, embeddings, tf.constant(True))
+
+    # The seam that `train_step` and the tests share.
+
+    def value_and_gradients(self, view_1, view_2, task_ids=None):
+        """The losses of a batch and their exact gradients; changes nothing.
+
+        Args:
+            view_1: float tensor `(batch, H, W, C)` in [0, 1].
+            view_2: float tensor `(batch, H, W, C)` in [0, 1].
+            task_ids: int tensor `(batch,)`, if the data bring tasks.
+
+        Returns:
+            `(losses, gradients)`: dict of scalar tensors including `"loss"`, and
+            list of tensors aligned with `trainable_variables`.
+        """
+        batch = tuple(
+            None if part is None else tf.convert_to_tensor(part)
+            for part in (view_1, view_2, task_ids)
+        )
+        losses, _, gradients, _ = self._differentiate(batch, scaled=False)
+        return losses, gradients
+
+    def _differentiate(self, batch, *, scaled=True):
+        """Losses, embeddings, gradients, and the state that a step leaves behind.
+
+        `scaled` gradients are those the optimizer wants: of the loss times its loss
+        scale, divided by the number of replicas, over which it sums.
+        """
+        self.check_batch(*batch)
+        variables = self.trainable_variables
+
+        def loss_of(_):
+            losses, embeddings = self.compute_losses(*batch, training=True)
+            loss = losses["loss"]
+            if scaled:
+                replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+                loss = self.optimizer.scale_loss(loss / replicas)
+            return loss, losses, embeddings
+
+        with keras.StatelessScope() as scope:
+            (_, losses, embeddings), gradients = value_and_gradients(loss_of, variables)
+        state = [(v, scope.get_current_value(v)) for v in self.non_trainable_variables]
+        state = [(v, value) for v, value in state if value is not None]
+        return losses, embeddings, gradients, state
+
+    def _finite_terms(self, batch, losses):
+        """Bool tensor: whether each of the views and the losses is finite."""
+        sums = [tf.reduce_sum(view) for view in batch[:2]]
+        terms = sums + [losses[name] for name in self.loss_names]
+        return tf.stack([tf.math.is_finite(tf.cast(term, "float64")) for term in terms])
+
+    def _usable_gradients(self, gradients):
+        # Under loss scaling, gradients overflow now and then by design, and the
+        # optimizer itself skips the update and lowers its scale.
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return tf.constant(True)
+        norm = tf.linalg.global_norm([tf.convert_to_tensor(g) for g in gradients])
+        return tf.math.is_finite(norm)
+
+    def _update_metrics(self, losses, embeddings, finite):
+        weight = tf.cast(finite, "float32")
+        for name, tracker in self.loss_trackers.items():
+            value = tf.cast(losses[name], "float32")
+            tracker.update_state(tf.where(finite, value, 0.0), sample_weight=weight)
+        embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
+        return self.compute_metrics(None, embeddings_1, embeddings_2)
+
+    # What saving needs.
+
+    def get_config(self):
+        """The constructor arguments, encoder and projector included."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "objective": keras.saving.serialize_keras_object(self.objective),
+            "projector": keras.saving.serialize_keras_object(self.projector),
+            "nonfinite_patience": self.nonfinite_patience,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The pretrainer that `get_config` described, with fresh weights."""
+        config = {
+            key: keras.saving.deserialize_keras_object(value, custom_objects)
+            if isinstance(value, dict) and "class_name" in value
+            else value
+            for key, value in config.items()
+        }
+        return cls(**config)
+
+
+def _unpack(data):
+    """`(view_1, view_2, task_ids or None)` from what `fit` was given."""
+    expected = "batches of (view_1, view_2) or (view_1, view_2, task_ids)"
+    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
+        raise ValueError(
+            f"A pretrainer is trained on {expected}, as `data.two_views` gives. "
+            f"Received: {keras.tree.map_structure(lambda x: x.shape, data)}"
+        )
+    return (*data, None)[:3]

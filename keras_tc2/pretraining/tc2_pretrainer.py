@@ -1,0 +1,373 @@
+"""Task Conflict Calibration: the two-stage bi-level pretrainer."""
+
+import warnings
+
+import keras
+from keras import ops
+
+from keras_tc2 import bilevel
+from keras_tc2.checks import integer, non_negative, one_of, positive
+from keras_tc2.layers import TaskCalibrator, stock_normalizations
+from keras_tc2.pretraining.inner_scope import SCOPES
+from keras_tc2.pretraining.pretrainer import Pretrainer
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class TC2Pretrainer(Pretrainer):
+    """Pre-trains an encoder with a base objective under Task Conflict Calibration.
+
+    Each batch is split into M tasks. Stage 1, inner: fast weights adapt to each task
+    s by the objective ℓ on its calibrated embeddings, θ_s = θ − α ∇ℓ(T_s; θ, φ).
+    Stage 2, outer: the loss
+
+        base_weight · ℓ(batch; θ)                        uncalibrated
+        + transfer_weight · mean over (s, q) of ℓ(T_q; θ_s, φ)
+        + reconstruction_weight · ‖Z − Z VᵀV‖² / ‖Z‖²
+        + orthogonality_weight · ‖V Vᵀ − I‖² / K
+        + sparsity_weight · mean |W|
+
+    and its gradient, through the inner step, updates θ (encoder and projector) and φ
+    (calibrator) together. What of this is published [1] and what is the library's
+    reading is in the README's table. With `transfer_weight=0` and
+    `calibration="none"` it is `SSLPretrainer`.
+
+    Args:
+        encoder: an `Encoder`.
+        objective: an `Objective`, or the name of one (`objectives.names()`).
+        projector: Keras layer or model from features to embeddings, or `None` for
+            `ProjectionHead()`. Defaults to `None`.
+        num_tasks: int >= 2. M; must divide the batch, with two images or more a task.
+            Defaults to `4`.
+        num_factors: int >= 1. K. Defaults to `32`.
+        inner_learning_rate: float > 0. α. Defaults to `0.2`.
+        num_inner_steps: int >= 0. `0` for tasks without an inner step: what one task
+            learns is not asked to serve another. Defaults to `1`.
+        inner_scope: what the inner step adapts: `"projector"` (one encoder pass
+            serves every task) or `"encoder"` (encoder and projector). Defaults to
+            `"projector"`.
+        inner_order: `2` for the exact hypergradient, `1` for first order. Defaults
+            to `2`.
+        pairing: `"ring"` (task s is judged on task s + 1 mod M) or `"all"` (on every
+            other task). Defaults to `"ring"`.
+        calibration: `"residual"`, `"projection"`, `"gate"` (see `TaskCalibrator`) or
+            `"none"`. Defaults to `"residual"`.
+        nonnegative_weights: bool. Whether W passes a ReLU; only with
+            `"projection"`. Defaults to `False`.
+        task_embedding: bool. Whether the weights depend on the task. Defaults to
+            `True`.
+        reconstruction_weight: float >= 0. Defaults to `1.0`.
+        orthogonality_weight: float >= 0. Defaults to `1.0`.
+        sparsity_weight: float >= 0. λ_s. Defaults to `0.01`.
+        base_weight: float >= 0. Defaults to `1.0`.
+        transfer_weight: float >= 0. Defaults to `1.0`.
+        task_assignment: `"blocks"`, `"cluster"`, `"given"`, or a
+            `bilevel.TaskAssignment`. Defaults to `"blocks"`.
+        log_task_gradient_cosine: bool. Whether `task_gradient_cosine`, the mean
+            pairwise cosine of the tasks' inner gradients, is a metric. Defaults to
+            `False`, since in `"encoder"` scope it costs memory.
+        allow_inexact: bool. Whether to go on, with a warning in place of an error,
+            when second order meets a layer whose second derivative TensorFlow gets
+            wrong. Defaults to `False`.
+        nonfinite_patience: int >= 0. How many updates in a row may be skipped
+            because of a NaN or infinite loss or gradient before `fit` stops.
+            Defaults to `0`.
+
+    Raises:
+        ValueError: if an argument is out of its range, if `base_weight` and
+            `transfer_weight` are both zero, or if second order meets a stock
+            normalisation layer.
+
+    Example:
+    ```python
+    import keras
+    import numpy as np
+    import keras_tc2 as tc2
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), "uint8")
+    encoder = tc2.encoders.create("convnet", input_shape=(28, 28, 1))
+    model = tc2.TC2Pretrainer(encoder, objective=tc2.objectives.NTXent())
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    recipes = tc2.augment.simclr_tasks(image_size=28, num_tasks=4, channels=1)
+    views = tc2.data.two_views(images, batch_size=32, augmentation=recipes)
+    model.fit(views, epochs=1)
+    ```
+
+    References:
+        - [1] arXiv 2511.13787
+    """
+
+    def __init__(
+        self,
+        encoder,
+        *,
+        objective,
+        projector=None,
+        num_tasks=4,
+        num_factors=32,
+        inner_learning_rate=0.2,
+        num_inner_steps=1,
+        inner_scope="projector",
+        inner_order=2,
+        pairing="ring",
+        calibration="residual",
+        nonnegative_weights=False,
+        task_embedding=True,
+        reconstruction_weight=1.0,
+        orthogonality_weight=1.0,
+        sparsity_weight=0.01,
+        base_weight=1.0,
+        transfer_weight=1.0,
+        task_assignment="blocks",
+        log_task_gradient_cosine=False,
+        allow_inexact=False,
+        nonfinite_patience=0,
+        **kwargs,
+    ):
+        super().__init__(
+            encoder,
+            objective=objective,
+            projector=projector,
+            nonfinite_patience=nonfinite_patience,
+            **kwargs,
+        )
+        self.num_tasks = integer("num_tasks", num_tasks, at_least=2)
+        self.num_factors = integer("num_factors", num_factors)
+        self.inner_learning_rate = positive("inner_learning_rate", inner_learning_rate)
+        self.num_inner_steps = integer("num_inner_steps", num_inner_steps, at_least=0)
+        self.inner_scope = one_of("inner_scope", inner_scope, SCOPES)
+        self.inner_order = one_of("inner_order", inner_order, (1, 2))
+        self.pairing = pairing
+        self.partners = bilevel.partners(pairing, num_tasks)
+        self.calibration = calibration
+        self.nonnegative_weights = nonnegative_weights
+        self.task_embedding = task_embedding
+        self.reconstruction_weight = non_negative(
+            "reconstruction_weight", reconstruction_weight
+        )
+        self.orthogonality_weight = non_negative(
+            "orthogonality_weight", orthogonality_weight
+        )
+        self.sparsity_weight = non_negative("sparsity_weight", sparsity_weight)
+        self.base_weight = non_negative("base_weight", base_weight)
+        self.transfer_weight = non_negative("transfer_weight", transfer_weight)
+        if base_weight == 0 and transfer_weight == 0:
+            raise ValueError(
+                "`base_weight` and `transfer_weight` are both 0: nothing would train "
+                "the encoder."
+            )
+        self.task_assignment = bilevel.get_task_assignment(task_assignment)
+        self.log_task_gradient_cosine = log_task_gradient_cosine
+        self.allow_inexact = allow_inexact
+        self.calibrator = None
+        if calibration != "none":
+            self.calibrator = TaskCalibrator(
+                num_tasks,
+                num_factors=num_factors,
+                calibration=calibration,
+                nonnegative_weights=nonnegative_weights,
+                task_embedding=task_embedding,
+                name="calibrator",
+            )
+            shape = self.projector.compute_output_shape((None, encoder.feature_dim))
+            self.calibrator.build((None, shape[-1]), (None,))
+        self._scope = SCOPES[inner_scope](self.encoder, self.projector)
+        self._check_second_order()
+        self.built = True
+
+    @property
+    def factor_extractor(self):
+        """The factor-extraction network f_v; `None` without calibration."""
+        return self.calibrator and self.calibrator.factor_extractor
+
+    @property
+    def weight_extractor(self):
+        """The weight-extraction network f_w; `None` without calibration."""
+        return self.calibrator and self.calibrator.weight_extractor
+
+    @property
+    def calibrator_variables(self):
+        """φ, the trainable variables of the calibrator."""
+        return self.calibrator.trainable_variables if self.calibrator else []
+
+    @property
+    def loss_names(self):
+        """The scalars of `compute_losses`; those of switched-off parts are absent."""
+        names = ["base_loss"] if self.base_weight else []
+        if self.transfer_weight:
+            names += ["inner_loss"] if self.num_inner_steps else []
+            names += ["outer_loss"]
+        if self.calibrator:
+            names += ["reconstruction", "orthogonality", "sparsity"]
+        if self._logs_cosine:
+            names += ["task_gradient_cosine"]
+        return [*names, "loss"]
+
+    def check_batch(self, view_1, view_2, task_ids=None):
+        """Raises `ValueError` if the batch cannot be split into the tasks."""
+        super().check_batch(view_1, view_2, task_ids)
+        batch_size = view_1.shape[0]
+        if batch_size % self.num_tasks:
+            below = batch_size - batch_size % self.num_tasks
+            nearest = [n for n in (below, below + self.num_tasks) if n > 0]
+            raise ValueError(
+                f"The batch size {batch_size} is not divisible by num_tasks="
+                f"{self.num_tasks}. The nearest batch sizes that are: "
+                f"{' and '.join(map(str, nearest))}."
+            )
+        if batch_size < 2 * self.num_tasks:
+            raise ValueError(
+                f"Every task needs two images or more: a batch of {batch_size} in "
+                f"{self.num_tasks} tasks leaves {batch_size // self.num_tasks}. Use a "
+                f"batch of at least {2 * self.num_tasks} images a replica, or fewer "
+                "tasks."
+            )
+
+    def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
+        """Every part of the outer loss, and the embeddings of the views."""
+        views = ops.concatenate([view_1, view_2], axis=0)
+        features = self.encoder.encode(views, training=training)
+        embeddings = self.projector(features, training=training)
+        embeddings_1, embeddings_2 = ops.split(embeddings, 2, axis=0)
+        losses = {}
+        total = 0.0
+        if self.base_weight:
+            losses["base_loss"] = self.objective(embeddings_1, embeddings_2)
+            total += self.base_weight * losses["base_loss"]
+        order = self._order(features, task_ids)
+        factors = None
+        if self.calibrator:
+            constant = ops.stop_gradient(embeddings)
+            factors = self.calibrator.factors(constant)
+            regularisers = self._regularisers(factors, constant, order)
+            losses |= regularisers
+            total += (
+                self.reconstruction_weight * regularisers["reconstruction"]
+                + self.orthogonality_weight * regularisers["orthogonality"]
+                + self.sparsity_weight * regularisers["sparsity"]
+            )
+        if self.transfer_weight:
+            transfer = self._transfer(views, features, order, factors, training)
+            outer_loss = ops.mean(transfer["outer_loss"])
+            losses["outer_loss"] = outer_loss
+            if self.num_inner_steps:
+                losses["inner_loss"] = ops.mean(transfer["inner_loss"])
+            if self._logs_cosine:
+                cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
+                losses["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
+            total += self.transfer_weight * outer_loss
+        losses["loss"] = total
+        return losses, (embeddings_1, embeddings_2)
+
+    def task_gradient_cosines(self, view_1, view_2, task_ids=None):
+        """How much the tasks of a batch conflict: cosines of their inner gradients.
+
+        Args:
+            view_1: float tensor `(batch, H, W, C)` in [0, 1].
+            view_2: float tensor `(batch, H, W, C)` in [0, 1].
+            task_ids: int tensor `(batch,)`, if the data bring tasks.
+
+        Returns:
+            Float tensor `(num_tasks, num_tasks)` in [−1, 1]; entry (s, q) is below
+            zero where a step that helps task s harms task q.
+
+        Raises:
+            ValueError: if there is no inner step.
+        """
+        if not self.num_inner_steps:
+            raise ValueError("There are no inner gradients with `num_inner_steps=0`.")
+        view_1, view_2 = ops.convert_to_tensor(view_1), ops.convert_to_tensor(view_2)
+        self.check_batch(view_1, view_2, task_ids)
+        views = ops.concatenate([view_1, view_2], axis=0)
+        with keras.StatelessScope():
+            features = self.encoder.encode(views, training=True)
+            embeddings = self.projector(features, training=True)
+            order = self._order(features, task_ids)
+            factors = self.calibrator and self.calibrator.factors(embeddings)
+            transfer = self._transfer(views, features, order, factors, training=True)
+        return bilevel.pairwise_cosines(transfer["inner_gradients"])
+
+    @property
+    def _logs_cosine(self):
+        wanted = self.log_task_gradient_cosine
+        return wanted and bool(self.transfer_weight and self.num_inner_steps)
+
+    def _order(self, features, task_ids):
+        """The images of the batch sorted by task; `None` for as they come."""
+        features_1, features_2 = ops.split(ops.stop_gradient(features), 2, axis=0)
+        return self.task_assignment.order(
+            (features_1 + features_2) / 2, task_ids, self.num_tasks
+        )
+
+    def _regularisers(self, factors, embeddings, order):
+        tasks = bilevel.task_of_each(order, embeddings.shape[0] // 2, self.num_tasks)
+        weights = self.calibrator.weights_on(
+            factors, embeddings, ops.concatenate([tasks, tasks], axis=0)
+        )
+        return self.calibrator.regularisers(factors, embeddings, weights)
+
+    def _transfer(self, views, features, order, factors, training):
+        inputs = self._scope.inputs(views, features)
+        tasks = bilevel.split_tasks(
+            *ops.split(inputs, 2, axis=0), order, self.num_tasks
+        )
+
+        def task_loss(weights, task, task_index):
+            embeddings = self._scope.embed(weights, task, training)
+            if self.calibrator:
+                embeddings = self.calibrator.calibrate(factors, embeddings, task_index)
+            return self.objective.compute_loss(*ops.split(embeddings, 2, axis=0))
+
+        return bilevel.transfer_losses(
+            task_loss,
+            self._scope.weights(),
+            tasks,
+            self.partners,
+            learning_rate=self.inner_learning_rate,
+            num_steps=self.num_inner_steps,
+            order=self.inner_order,
+            vectorized=self._scope.vectorized,
+        )
+
+    def _check_second_order(self):
+        if self.inner_order == 1 or not self.num_inner_steps:
+            return
+        inexact = [
+            name for layer in self._scope.layers for name in stock_normalizations(layer)
+        ]
+        if not inexact:
+            return
+        message = (
+            "`inner_order=2` differentiates these layers twice, and TensorFlow's "
+            f"second derivative of them is wrong: {', '.join(inexact)}. Replace them "
+            "by the exact ones with `keras_tc2.layers.make_twice_differentiable("
+            "model)`, or use `inner_order=1`."
+        )
+        if not self.allow_inexact:
+            raise ValueError(message + " `allow_inexact=True` goes on regardless.")
+        warnings.warn(message, stacklevel=3)
+
+    def get_config(self):
+        """The constructor arguments, encoder and projector included."""
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_factors": self.num_factors,
+            "inner_learning_rate": self.inner_learning_rate,
+            "num_inner_steps": self.num_inner_steps,
+            "inner_scope": self.inner_scope,
+            "inner_order": self.inner_order,
+            "pairing": self.pairing,
+            "calibration": self.calibration,
+            "nonnegative_weights": self.nonnegative_weights,
+            "task_embedding": self.task_embedding,
+            "reconstruction_weight": self.reconstruction_weight,
+            "orthogonality_weight": self.orthogonality_weight,
+            "sparsity_weight": self.sparsity_weight,
+            "base_weight": self.base_weight,
+            "transfer_weight": self.transfer_weight,
+            "task_assignment": keras.saving.serialize_keras_object(
+                self.task_assignment
+            ),
+            "log_task_gradient_cosine": self.log_task_gradient_cosine,
+            "allow_inexact": self.allow_inexact,
+        }
