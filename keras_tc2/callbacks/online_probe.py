@@ -1,0 +1,115 @@
+"""Transfer accuracy at the end of epochs, among the other numbers of the run."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_tc2 import checks
+from keras_tc2.transfer import protocols as registry
+from keras_tc2.transfer.downstream import Downstream
+from keras_tc2.transfer.features import FeatureExtractor
+
+
+class OnlineProbe(keras.callbacks.Callback):
+    """Evaluates the encoder on a labelled set of its own while it trains.
+
+    The numbers enter the epoch's logs as `probe_knn_accuracy`,
+    `probe_linear_accuracy` and so on, so `History`, `CSVLogger`, `TensorBoard` and
+    `ModelCheckpoint(monitor=...)` see them: list this callback before those. An epoch
+    without a measurement logs NaN. Nothing of the model changes.
+
+    Args:
+        train_images: array `(N, H, W, C)` of raw images, as the encoder takes them;
+            other sizes and channels are adapted to the encoder's `image_shape`.
+        train_labels: array `(N,)`.
+        test_images: array `(M, H, W, C)`.
+        test_labels: array `(M,)`.
+        every_epochs: int >= 1. Measures after the first epoch, every so many epochs
+            and after the last. Defaults to `1`.
+        protocols: sequence of protocol names or objects, as `transfer.evaluate` takes
+            them. Defaults to `("knn",)`.
+        batch_size: int. Images encoded at once. Defaults to `256`.
+        seed: int. What the protocols draw from. Defaults to `0`.
+        prefix: str. First part of the names in the logs. Defaults to `"probe"`.
+
+    Raises:
+        ValueError: if images and labels differ in number, or a protocol is unknown.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import callbacks
+
+    images = np.zeros((40, 8, 8, 1), "uint8")
+    labels = np.arange(40) % 2
+    probe = callbacks.OnlineProbe(images, labels, images, labels, protocols=("knn",))
+    ```
+    """
+
+    def __init__(
+        self,
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        *,
+        every_epochs=1,
+        protocols=("knn",),
+        batch_size=256,
+        seed=0,
+        prefix="probe",
+    ):
+        super().__init__()
+        self.every_epochs = checks.integer("every_epochs", every_epochs)
+        self.batch_size = checks.integer("batch_size", batch_size)
+        self.seed = seed
+        self.prefix = prefix
+        self.protocols = [registry.get(protocol) for protocol in protocols]
+        self._train = _dataset("train", train_images, train_labels)
+        self._test = _dataset("test", test_images, test_labels)
+
+    def on_train_begin(self, logs=None):
+        """Finds the encoder."""
+        # Measured at the first epoch too: CSVLogger fixes its columns there.
+        self._names = ()
+        self._encoder = getattr(self.model, "encoder", None) or self.model
+        self._extractor = FeatureExtractor(self._encoder)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds what was measured to `logs`."""
+        logs = {} if logs is None else logs
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if self._names and not last and (epoch + 1) % self.every_epochs:
+            logs.update(dict.fromkeys(self._names, np.nan))
+            return
+        measured = self.measure()
+        self._names = tuple(measured)
+        logs.update(measured)
+
+    def measure(self):
+        """Returns `{name in the logs: value}` for the encoder as it is now."""
+        downstream = Downstream(
+            self.prefix,
+            encoder=self._encoder,
+            train=self._train,
+            test=self._test,
+            extract=lambda images: self._extractor(images, batch_size=self.batch_size),
+            seed=self.seed,
+        )
+        return {
+            f"{self.prefix}_{score.protocol}_{score.metric}": score.accuracy
+            for protocol in self.protocols
+            for score in protocol(downstream)
+        }
+
+
+def _dataset(split, images, labels):
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
+        raise ValueError(
+            f"`{split}_images` must be (N, H, W, C) and `{split}_labels` (N,). "
+            f"Received shapes {images.shape} and {labels.shape}."
+        )
+    return tf.data.Dataset.from_tensor_slices((images, labels))

@@ -1,0 +1,96 @@
+"""One downstream dataset as one encoder sees it: what a protocol reads."""
+
+import functools
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tc2.transfer.adapt import adapt, image_shape_of
+
+
+class Downstream:
+    """Features, labels and images of one dataset; each is computed when first read.
+
+    Args:
+        name: str. The dataset.
+        encoder: a `keras.Model` from images to features, or None where the splits hold
+            features.
+        train, test: unbatched datasets of `(image, label)`, or pairs of arrays
+            `(features, labels)`.
+        extract: callable `(dataset) -> (features, labels)`.
+        seed: int. Whatever a protocol draws, it draws from this.
+
+    Attributes:
+        arrays: `(train_features, train_labels, test_features, test_labels)`.
+        notes: list of sentences about what was done to the data.
+        feature_seconds: float. Time spent on features so far.
+    """
+
+    def __init__(self, name, *, encoder, train, test, extract, seed):
+        self.name = name
+        self.encoder = encoder
+        self.seed = seed
+        self.notes = []
+        self.feature_seconds = 0.0
+        self._extract = extract
+        self._train = self._fitted(train)
+        self._test = self._fitted(test)
+
+    @property
+    def arrays(self):
+        """Train features and labels, then test features and labels."""
+        return *self._train_arrays, *self._test_arrays
+
+    @property
+    def train_labels(self):
+        """Array `(N,)`."""
+        return self._train_arrays[1]
+
+    @property
+    def test_labels(self):
+        """Array `(M,)`."""
+        return self._test_arrays[1]
+
+    @property
+    def train_images(self):
+        """Unbatched `tf.data.Dataset` of `(image, label)`, of the encoder's shape."""
+        return self._images(self._train)
+
+    @property
+    def test_images(self):
+        """Unbatched `tf.data.Dataset` of `(image, label)`, of the encoder's shape."""
+        return self._images(self._test)
+
+    @functools.cached_property
+    def _train_arrays(self):
+        return self._arrays_of(self._train)
+
+    @functools.cached_property
+    def _test_arrays(self):
+        return self._arrays_of(self._test)
+
+    def _fitted(self, split):
+        if not isinstance(split, tf.data.Dataset):
+            return split
+        fitted, note = adapt(split, image_shape_of(self.encoder))
+        if note and note not in self.notes:
+            self.notes.append(note)
+        return fitted
+
+    def _arrays_of(self, split):
+        if not isinstance(split, tf.data.Dataset):
+            features, labels = split
+            return np.asarray(features), np.asarray(labels)
+        start = time.perf_counter()
+        features, labels = self._extract(split)
+        self.feature_seconds += time.perf_counter() - start
+        return features, labels
+
+    def _images(self, split):
+        if not isinstance(split, tf.data.Dataset):
+            raise ValueError(
+                f"Dataset {self.name!r} holds features, and this protocol trains on "
+                "images. Pass images and an encoder."
+            )
+        return split

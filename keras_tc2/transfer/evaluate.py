@@ -1,0 +1,127 @@
+"""Transfer in one call: an encoder, several datasets, several protocols, one report."""
+
+import time
+
+import keras
+
+from keras_tc2 import encoders
+from keras_tc2.transfer import protocols as registry
+from keras_tc2.transfer.downstream import Downstream
+from keras_tc2.transfer.features import FeatureExtractor
+from keras_tc2.transfer.report import TransferReport
+from keras_tc2.transfer.sources import named_sources, train_and_test
+from keras_tc2.version import __version__
+
+
+def evaluate(
+    encoder,
+    datasets,
+    *,
+    protocols=("knn", "linear"),
+    data_dir=None,
+    encoder_name=None,
+    batch_size=256,
+    seed=0,
+    verbose=0,
+):
+    """Measures how well an encoder's features serve datasets it was not trained on.
+
+    Features of each dataset are extracted once and shared by all protocols that read
+    features. Images are resized and converted to the encoder's shape; the report says
+    where that happened.
+
+    Args:
+        encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`; a
+            folder or Hub repository of a saved encoder; or None where the datasets
+            hold features.
+        datasets: a dataset name or a list of them, as `keras_tc2.data.load` knows
+            them, with splits `"train"` and `"test"`; or a dict from name to
+            `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
+            to a pair of `tf.data.Dataset`s of `(image, label)`, or to a pair of split
+            names.
+        protocols: sequence of names or of protocol objects, such as `KNN(k=5)`.
+            Defaults to `("knn", "linear")`.
+        data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
+        encoder_name: str. The report's name of the encoder. Defaults to the folder or
+            repository, or the model's name.
+        batch_size: int. Images encoded at once. Defaults to `256`.
+        seed: int. Draws held-out parts and shots; `TransferReport.compare` pairs rows
+            of equal seed. Defaults to `0`.
+        verbose: int. `1` shows progress bars. Defaults to `0`.
+
+    Returns:
+        A `TransferReport`.
+
+    Raises:
+        ValueError: if a dataset or protocol is unknown, or images do not fit the
+            encoder.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import transfer
+
+    generator = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    features = generator.normal(size=(120, 8)) + 2 * np.eye(8)[labels]
+    report = transfer.evaluate(
+        None,
+        {"blobs": ((features[:90], labels[:90]), (features[90:], labels[90:]))},
+        encoder_name="raw",
+    )
+    print(report)
+    ```
+    """
+    chosen = [registry.get(protocol) for protocol in protocols]
+    sources = named_sources(datasets)
+    if isinstance(encoder, str):
+        encoder_name = encoder_name or encoder
+        encoder = encoders.from_pretrained(encoder)
+    encoder_name = encoder_name or getattr(encoder, "name", "features")
+    extract = None
+    if encoder is not None:
+        extractor = FeatureExtractor(encoder)
+
+        def extract(images):
+            return extractor(images, batch_size=batch_size, verbose=verbose)
+
+    rows, notes, feature_seconds = [], [], {}
+    for name, source in sources.items():
+        train, test = train_and_test(name, source, data_dir)
+        downstream = Downstream(
+            name,
+            encoder=encoder,
+            train=train,
+            test=test,
+            extract=extract,
+            seed=seed,
+        )
+        for protocol in chosen:
+            start = time.perf_counter() - downstream.feature_seconds
+            scores = protocol(downstream)
+            seconds = time.perf_counter() - start - downstream.feature_seconds
+            for score in scores:
+                rows.append(
+                    {
+                        "encoder": encoder_name,
+                        "dataset": name,
+                        "protocol": score.protocol,
+                        "metric": score.metric,
+                        "accuracy": score.accuracy,
+                        "spread": score.spread,
+                        "seconds": seconds / len(scores),
+                        "seed": seed,
+                        "details": score.details,
+                        "per_image": score.per_image,
+                    }
+                )
+        notes += [f"{name}: {note}" for note in downstream.notes]
+        feature_seconds[name] = downstream.feature_seconds
+    settings = {
+        "keras_tc2": __version__,
+        "keras": keras.__version__,
+        "batch_size": batch_size,
+        "protocols": {type(protocol).__name__: protocol.options for protocol in chosen},
+        "feature_seconds": {encoder_name: feature_seconds},
+    }
+    return TransferReport(rows, settings=settings, notes=notes)

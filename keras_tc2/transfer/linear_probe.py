@@ -1,0 +1,112 @@
+"""Linear probe: how much of the classes a linear read-out of the features finds."""
+
+import warnings
+
+import numpy as np
+
+from keras_tc2.transfer.held_out import held_out_part
+from keras_tc2.transfer.labelled_features import checked
+from keras_tc2.transfer.protocol import Protocol
+from keras_tc2.transfer.score import Score
+
+# Inverse regularisation strengths, strongest first, so that each fit starts from the
+# one before it.
+STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 3))
+
+
+def linear_probe(train_features, train_labels, test_features, test_labels, *, seed=0):
+    """Multinomial logistic regression on standardised features.
+
+    Mean and standard deviation come from train. The L2 regularisation is chosen on
+    a fifth of train, held out class by class; the classifier is then fitted again on
+    all of train. Test labels touch nothing but the final count.
+
+    Args:
+        train_features: array `(N, D)`.
+        train_labels: array `(N,)`.
+        test_features: array `(M, D)`.
+        test_labels: array `(M,)`.
+        seed: int. Draws the held-out part. Defaults to `0`.
+
+    Returns:
+        Dict: `"accuracy"` on test, `"validation_accuracy"` on the held-out part,
+        `"regularization"` (the L2 weight per train image that was chosen) and
+        `"predictions"`, the class that each test image is given.
+
+    Raises:
+        ValueError: if the arrays do not fit together, hold NaN, or no train class has
+            two images.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import transfer
+
+    generator = np.random.default_rng(0)
+    labels = np.arange(100) % 2
+    features = generator.normal(size=(100, 8)) + labels[:, None]
+    probe = transfer.linear_probe(
+        features[:80], labels[:80], features[80:], labels[80:]
+    )
+    probe["accuracy"]
+    ```
+    """
+    train_features, train_labels, test_features, test_labels = checked(
+        train_features, train_labels, test_features, test_labels
+    )
+    mean = train_features.mean(axis=0)
+    scale = train_features.std(axis=0)
+    scale[scale <= 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
+    train_features = (train_features - mean) / scale
+    test_features = (test_features - mean) / scale
+    fit_part, held_part = held_out_part(train_labels, fraction=0.2, seed=seed)
+
+    classifier = _classifier()
+    accuracies = []
+    for strength in STRENGTHS:
+        _fit(classifier, strength, train_features[fit_part], train_labels[fit_part])
+        accuracies.append(
+            classifier.score(train_features[held_part], train_labels[held_part])
+        )
+    best = int(np.argmax(accuracies))
+    classifier = _classifier()
+    for strength in STRENGTHS[: best + 1]:
+        _fit(classifier, strength, train_features, train_labels)
+    predictions = classifier.predict(test_features)
+    return {
+        "accuracy": float(np.mean(predictions == test_labels)),
+        "validation_accuracy": float(accuracies[best]),
+        "regularization": 1.0 / (STRENGTHS[best] * len(train_features)),
+        "predictions": predictions,
+    }
+
+
+def _classifier():
+    from sklearn.linear_model import LogisticRegression
+
+    # Measured on 20,000 × 64 features of ten classes, the whole path of strengths:
+    # newton-cg 0.6 s, lbfgs 1.7 s, newton-cholesky 5 s, at the same accuracy.
+    return LogisticRegression(solver="newton-cg", warm_start=True, tol=1e-3)
+
+
+def _fit(classifier, strength, features, labels):
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        # Weak regularisation on separable data has no finite optimum to reach; the
+        # held-out part judges the point that was reached.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.set_params(C=strength).fit(features, labels)
+
+
+class LinearProbe(Protocol):
+    """The protocol `"linear"`: `linear_probe` as a row of a report."""
+
+    function = staticmethod(linear_probe)
+
+    def __call__(self, downstream):
+        """One score."""
+        probe = linear_probe(*downstream.arrays, seed=downstream.seed)
+        correct = probe.pop("predictions") == downstream.test_labels
+        accuracy = probe.pop("accuracy")
+        return [Score("linear", accuracy, per_image=correct, details=probe)]

@@ -1,0 +1,51 @@
+"""The interface of a protocol: what `evaluate` asks of one dataset."""
+
+import inspect
+
+
+class Protocol:
+    """One way of measuring features on one dataset.
+
+    A protocol is a small object around a pure function: it reads what it needs from a
+    `Downstream` and returns scores. To add one, subclass, set `function` to the pure
+    function whose options it takes, write `__call__`, and add a line to
+    `protocols.PROTOCOLS` (or pass the object itself to `evaluate`).
+
+    Args:
+        **options: keyword options of `function`; what is left out keeps the
+            function's own default.
+
+    Call arguments:
+        downstream: a `Downstream`: one dataset as one encoder sees it.
+
+    Returns:
+        List of `Score`, one a row of the report.
+
+    Example:
+    ```python
+    from keras_tc2 import transfer
+
+    transfer.KNN(k=5).options  # {'k': 5, 'temperature': 0.07}
+    ```
+    """
+
+    function = None
+
+    def __init__(self, **options):
+        parameters = inspect.signature(type(self).function).parameters
+        defaults = {
+            name: parameter.default
+            for name, parameter in parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
+        }
+        unknown = set(options) - set(defaults)
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} takes the options {sorted(defaults)}. "
+                f"Received: {sorted(unknown)}"
+            )
+        self.options = {**defaults, **options}
+
+    def __call__(self, downstream):
+        """Measures; returns a list of `Score`."""
+        raise NotImplementedError

@@ -1,0 +1,159 @@
+"""What an evaluation found: rows of numbers, and the ways to read and keep them."""
+
+import json
+import pathlib
+
+import numpy as np
+
+COLUMNS = ("encoder", "dataset", "protocol", "accuracy", "seconds")
+
+
+class TransferReport:
+    """The result of `evaluate`: one row for each encoder, dataset and protocol.
+
+    Args:
+        rows: list of dicts with the keys of `COLUMNS` and `"metric"`, `"spread"`,
+            `"seed"`, `"details"`, `"per_image"` (array or None).
+        settings: dict of JSON values: versions and options.
+        notes: list of sentences about what was done to the data.
+
+    Example:
+    ```python
+    from keras_tc2 import transfer
+
+    row = {"encoder": "a", "dataset": "mnist", "protocol": "knn", "accuracy": 0.9}
+    report = transfer.TransferReport([row])
+    report.accuracy("mnist", "knn")
+    print(report.to_markdown())
+    ```
+    """
+
+    def __init__(self, rows, *, settings=None, notes=()):
+        defaults = {
+            "metric": "accuracy",
+            "spread": None,
+            "seconds": None,
+            "seed": 0,
+            "details": {},
+            "per_image": None,
+        }
+        self.rows = [{**defaults, **row} for row in rows]
+        for row in self.rows:
+            missing = {*COLUMNS} - set(row)
+            if missing:
+                raise ValueError(
+                    f"A row of a report needs {COLUMNS}. Missing: {sorted(missing)}"
+                )
+            if row["per_image"] is not None:
+                row["per_image"] = np.asarray(row["per_image"], "float32")
+        # Through JSON, so that a report read back equals the one that was written.
+        self.settings = json.loads(json.dumps(settings or {}, default=str))
+        self.notes = list(notes)
+
+    @classmethod
+    def join(cls, reports):
+        """One report with the rows of several, such as several encoders or seeds.
+
+        Settings that differ are kept one beside the other.
+        """
+        reports = list(reports)
+        settings = {}
+        for report in reports:
+            settings = _merged(settings, report.settings)
+        notes = dict.fromkeys(note for report in reports for note in report.notes)
+        rows = [row for report in reports for row in report.rows]
+        return cls(rows, settings=settings, notes=notes)
+
+    @property
+    def encoders(self):
+        """Names of the encoders, in order of appearance."""
+        return list(dict.fromkeys(row["encoder"] for row in self.rows))
+
+    def accuracy(self, dataset, protocol, *, encoder=None):
+        """The accuracy of one row, averaged over seeds.
+
+        Raises:
+            ValueError: if there is no such row, or several encoders have one and
+                `encoder` does not say which.
+        """
+        found = [
+            row
+            for row in self.rows
+            if (row["dataset"], row["protocol"]) == (dataset, protocol)
+            and encoder in (None, row["encoder"])
+        ]
+        if not found or len({row["encoder"] for row in found}) > 1:
+            raise ValueError(
+                f"{len(found)} rows have dataset={dataset!r}, protocol={protocol!r}, "
+                f"encoder={encoder!r}; one encoder must. The report holds "
+                f"{sorted({(row['dataset'], row['protocol']) for row in self.rows})} "
+                f"of encoders {self.encoders}."
+            )
+        return float(np.mean([row["accuracy"] for row in found]))
+
+    def to_dict(self):
+        """Everything, in JSON values."""
+        rows = [{**row, "per_image": _plain(row["per_image"])} for row in self.rows]
+        return {"rows": rows, "settings": self.settings, "notes": self.notes}
+
+    @classmethod
+    def from_dict(cls, values):
+        """The report that `to_dict` describes."""
+        return cls(values["rows"], settings=values["settings"], notes=values["notes"])
+
+    def to_json(self, path=None):
+        """Everything as JSON text; also written to `path` when one is given."""
+        text = json.dumps(self.to_dict(), indent=1)
+        if path is not None:
+            pathlib.Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, text_or_path):
+        """Reads what `to_json` wrote, from its text or its file."""
+        text = str(text_or_path)
+        if not text.lstrip().startswith("{"):
+            text = pathlib.Path(text_or_path).read_text(encoding="utf-8")
+        return cls.from_dict(json.loads(text))
+
+    def to_markdown(self):
+        """The table as Markdown: accuracy in percent, ± its spread where it has one."""
+        header = list(COLUMNS)
+        lines = [header, ["---", "---", "---", "---:", "---:"]]
+        for row in self.rows:
+            value = f"{100 * row['accuracy']:.2f} %"
+            if row["spread"] is not None:
+                value += f" ± {100 * row['spread']:.2f}"
+            if row["metric"] != "accuracy":
+                value += f" ({row['metric']})"
+            seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+            lines.append(
+                [row["encoder"], row["dataset"], row["protocol"], value, seconds]
+            )
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        notes = "".join(f"\n- {note}" for note in self.notes)
+        return table + ("\n" + notes if notes else "") + "\n"
+
+    def __str__(self):
+        """The Markdown table."""
+        return self.to_markdown()
+
+    def __repr__(self):
+        """How many rows, and of what."""
+        return f"<TransferReport: {len(self.rows)} rows of {', '.join(self.encoders)}>"
+
+
+def _plain(values):
+    if values is None:
+        return None
+    return [
+        int(value) if value in (0, 1) else round(float(value), 6) for value in values
+    ]
+
+
+def _merged(first, second):
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,212 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import transfer
+from tests.test_case import TestCase
+from tests.transfer.blobs import blobs
+
+
+def bright_and_dark(number, *, size=8, channels=1, seed=0):
+    """Images whose class is the half that is bright, and their labels."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(number) % 2
+    images = generator.integers(100, size=(number, size, size, channels))
+    images[labels == 1, : size // 2] += 120
+    images[labels == 0, size // 2 :] += 120
+    return images.astype("uint8"), labels
+
+
+def encoder(*, size=8, channels=1, name="pixels"):
+    layers = [
+        keras.Input((size, size, channels)),
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Flatten(),
+    ]
+    return keras.Sequential(layers, name=name)
+
+
+class EvaluateTest(TestCase):
+    def test_the_table(self):
+        data = {"halves": (bright_and_dark(60), bright_and_dark(30, seed=1))}
+        report = transfer.evaluate(encoder(), data, protocols=("knn", "linear"))
+        assert [row["protocol"] for row in report.rows] == ["knn", "linear"]
+        for row in report.rows:
+            assert (row["encoder"], row["dataset"]) == ("pixels", "halves")
+            assert row["accuracy"] == 1.0 and row["seconds"] > 0
+            assert row["per_image"].shape == (30,)
+        assert report.notes == []
+        assert report.settings["protocols"]["KNN"] == {"k": 20, "temperature": 0.07}
+
+    def test_equals_the_functions(self):
+        train, test = blobs(90), blobs(50, seed=1)
+        report = transfer.evaluate(
+            None, {"blobs": (train, test)}, protocols=("knn", "linear", "few_shot")
+        )
+        assert report.accuracy("blobs", "knn") == transfer.knn_accuracy(*train, *test)
+        probe = transfer.linear_probe(*train, *test)
+        assert report.accuracy("blobs", "linear") == probe["accuracy"]
+        shots = transfer.few_shot(*train, *test, shots=(1, 2, 5, 10))
+        for number, result in shots.items():
+            name = f"few_shot_{number}"
+            assert report.accuracy("blobs", name) == result["accuracy"]
+        for row in report.rows:
+            assert row["per_image"].mean() == pytest.approx(row["accuracy"], abs=1e-6)
+
+    def test_extracts_features_once(self):
+        calls = []
+        model = encoder()
+
+        class Counting(keras.Model):
+            def call(self, images, training=None):
+                tf.py_function(lambda: calls.append(1), [], [])
+                return model(images)
+
+        data = [("halves", (bright_and_dark(30), bright_and_dark(10, seed=1)))]
+        transfer.evaluate(Counting(), data, protocols=("knn", "linear"), batch_size=10)
+        assert len(calls) == 4
+
+    def test_adapts_size_and_channels_and_says_so(self):
+        data = {"grey": (bright_and_dark(40), bright_and_dark(20, seed=1))}
+        report = transfer.evaluate(encoder(size=12, channels=3), data)
+        assert report.notes == ["grey: images 8×8×1 adapted to 12×12×3"]
+        assert report.accuracy("grey", "knn") == 1.0
+        assert "12×12×3" in report.to_markdown()
+
+    def test_datasets_of_pairs(self):
+        splits = tuple(
+            tf.data.Dataset.from_tensor_slices(bright_and_dark(number, seed=number))
+            for number in (40, 20)
+        )
+        report = transfer.evaluate(encoder(), {"halves": splits}, protocols=["knn"])
+        assert report.accuracy("halves", "knn") == 1.0
+
+    def test_own_protocol(self):
+        class FirstPixel(transfer.Protocol):
+            function = staticmethod(lambda features, *, threshold=0.5: None)
+
+            def __call__(self, downstream):
+                features, labels = downstream.arrays[2:]
+                right = (features[:, 0] > self.options["threshold"]) == labels
+                return [transfer.Score("first", float(right.mean()), per_image=right)]
+
+        data = {"halves": (bright_and_dark(40), bright_and_dark(20, seed=1))}
+        report = transfer.evaluate(
+            encoder(), data, protocols=[FirstPixel(threshold=0.41), transfer.KNN(k=1)]
+        )
+        assert report.accuracy("halves", "first") > 0.9
+        assert report.settings["protocols"]["FirstPixel"] == {"threshold": 0.41}
+
+    def test_errors(self):
+        halves = (bright_and_dark(10), bright_and_dark(4, seed=1))
+        with pytest.raises(ValueError, match="'knn', 'linear'"):
+            transfer.evaluate(encoder(), {"a": halves}, protocols=["nearest"])
+        with pytest.raises(ValueError, match="at least one dataset"):
+            transfer.evaluate(encoder(), [])
+        with pytest.raises(ValueError, match="without a name"):
+            transfer.evaluate(encoder(), [(*halves, halves[0])])
+        with pytest.raises(ValueError, match="Only 1 and 3 convert"):
+            transfer.evaluate(encoder(channels=2), {"a": halves})
+        broken = (halves[0][0], halves[0][1][:3])
+        with pytest.raises(ValueError, match="as many labels"):
+            transfer.evaluate(encoder(), {"a": (broken, halves[1])})
+        with pytest.raises(ValueError, match="'k', 'temperature'"):
+            transfer.KNN(neighbours=3)
+
+
+class AdaptTest(TestCase):
+    def test_uint8_stays_uint8(self):
+        from keras_tc2.transfer.adapt import adapt
+
+        images, labels = bright_and_dark(3, size=9, channels=3)
+        dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+        adapted, _ = adapt(dataset, (6, 6, 1))
+        result = np.stack([image for image, _ in adapted.as_numpy_iterator()])
+        assert result.shape == (3, 6, 6, 1) and result.dtype == np.uint8
+        expected = tf.image.resize(images.astype("float32"), (6, 6), antialias=True)
+        luma = np.asarray(expected) @ [0.2989, 0.587, 0.114]
+        self.assert_close(result[..., 0], luma, atol=1.6)
+
+    def test_nothing_to_do_is_nothing_done(self):
+        from keras_tc2.transfer.adapt import adapt
+
+        dataset = tf.data.Dataset.from_tensor_slices(bright_and_dark(3))
+        assert adapt(dataset, (8, 8, 1)) == (dataset, None)
+        assert adapt(dataset, (None, None, 1)) == (dataset, None)
+        assert adapt(dataset, None) == (dataset, None)
+
+    def test_images_of_many_sizes_need_a_size(self):
+        from keras_tc2.transfer.adapt import adapt
+
+        dataset = tf.data.Dataset.from_generator(
+            lambda: iter([(np.zeros((4, 5, 1), "uint8"), 0)]),
+            output_signature=(
+                tf.TensorSpec((None, None, 1), tf.uint8),
+                tf.TensorSpec((), tf.int64),
+            ),
+        )
+        with pytest.raises(ValueError, match="does not say which it takes"):
+            adapt(dataset, None)
+        adapted, note = adapt(dataset, (7, 7, 3))
+        assert next(iter(adapted))[0].shape == (7, 7, 3)
+        assert note == "images ?×?×1 adapted to 7×7×3"
+
+
+class ReportTest(TestCase):
+    def report(self, **arguments):
+        train, test = blobs(60), blobs(30, seed=1)
+        return transfer.evaluate(
+            None,
+            {"blobs": (train, test)},
+            protocols=("knn", transfer.FewShot(shots=(2,), num_draws=3)),
+            **arguments,
+        )
+
+    def test_json_round_trip(self, tmp_path):
+        report = self.report()
+        text = report.to_json(tmp_path / "report.json")
+        json.loads(text)
+        for read in (text, tmp_path / "report.json"):
+            again = transfer.TransferReport.from_json(read)
+            assert again.to_dict() == report.to_dict()
+            assert again.to_json() == text
+            for row, other in zip(report.rows, again.rows, strict=True):
+                self.assert_close(row["per_image"], other["per_image"])
+
+    def test_markdown(self):
+        row = {"encoder": "a", "dataset": "d", "protocol": "p", "accuracy": 0.4567}
+        report = transfer.TransferReport(
+            [
+                {**row, "spread": 0.0123, "seconds": 1.26},
+                {**row, "metric": "nmi"},
+            ],
+            notes=["d: resized"],
+        )
+        assert str(report).splitlines() == [
+            "| encoder | dataset | protocol | accuracy | seconds |",
+            "| --- | --- | --- | ---: | ---: |",
+            "| a | d | p | 45.67 % ± 1.23 | 1.3 |",
+            "| a | d | p | 45.67 % (nmi) |  |",
+            "",
+            "- d: resized",
+        ]
+
+    def test_join(self):
+        first = self.report(encoder_name="a")
+        second = self.report(encoder_name="b", seed=1)
+        joined = transfer.TransferReport.join([first, second])
+        assert joined.encoders == ["a", "b"]
+        assert len(joined.rows) == len(first.rows) + len(second.rows)
+        assert set(joined.settings["feature_seconds"]) == {"a", "b"}
+        with pytest.raises(ValueError, match="one encoder must"):
+            joined.accuracy("blobs", "knn")
+        assert joined.accuracy("blobs", "knn", encoder="b") == second.accuracy(
+            "blobs", "knn"
+        )
+        with pytest.raises(ValueError, match="0 rows"):
+            joined.accuracy("blobs", "linear")
+        with pytest.raises(ValueError, match="Missing"):
+            transfer.TransferReport([{"encoder": "a"}])
