@@ -1,0 +1,80 @@
+"""Pipeline: augmentations one after the other."""
+
+import keras
+import tensorflow as tf
+
+from keras_tc2.augment.image_augmentation import ImageAugmentation
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class Pipeline(ImageAugmentation):
+    """Applies image augmentations in their order.
+
+    Each layer gets a seed of its own, made from the seed of the call and the layer's
+    place.
+
+    Args:
+        layers: list of `ImageAugmentation` layers, at least one.
+        seed: int or `None`, see `ImageAugmentation`. The seeds of the layers inside
+            are not used.
+
+    Call arguments:
+        images: `(batch, height, width, channels)`, see `ImageAugmentation`.
+
+    Returns:
+        Float32 tensor in [0, 1] of the shape that the last layer gives.
+
+    Raises:
+        ValueError: if `layers` is empty or holds anything else.
+
+    Example:
+    ```python
+    import tensorflow as tf
+    from keras_tc2 import augment
+
+    recipe = augment.Pipeline(
+        [augment.RandomResizedCrop(32), augment.RandomHorizontalFlip()]
+    )
+    views = recipe.augment(tf.zeros((8, 40, 40, 3), tf.uint8), seed=(0, 1))
+    ```
+    """
+
+    def __init__(self, layers, *, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        self.layers = check_augmentations("layers", layers)
+
+    def transform(self, images, seed):
+        """Applies the layers, each with its own seed."""
+        for place, layer in enumerate(self.layers):
+            images = layer.augment(images, tf.random.fold_in(seed, place))
+        return images
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the views for a shape of images."""
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self):
+        """The constructor arguments."""
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
+        return {**super().get_config(), "layers": layers}
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the layer, and the layers in it, from `get_config`."""
+        layers = [
+            keras.saving.deserialize_keras_object(layer) for layer in config["layers"]
+        ]
+        return cls(**{**config, "layers": layers})
+
+
+def check_augmentations(name, layers):
+    """Returns the layers as a list; `ValueError` if they are not augmentations."""
+    is_list = isinstance(layers, list | tuple) and len(layers) > 0
+    if not is_list or not all(isinstance(x, ImageAugmentation) for x in layers):
+        raise ValueError(
+            f"`{name}` must be a non-empty list of `keras_tc2.augment` layers; "
+            f"subclass `ImageAugmentation` for your own. Received: {name}={layers!r}"
+        )
+    return list(layers)
