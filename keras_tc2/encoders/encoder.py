@@ -1,0 +1,276 @@
+"""The encoder: raw images in, features out, everything in between inside."""
+
+import keras
+from keras import ops
+
+from keras_tc2.encoders.network import in_float32
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class Encoder(keras.Model):
+    """A model from raw images to features, with its preprocessing.
+
+    `encoder(raw)` is `encoder.encode(encoder.preprocess(raw))`. Pretrainers call
+    `encode` on views that are float in [0, 1] already; users call the encoder, or
+    `predict`, on the images as they come. Made by `keras_tc2.encoders.create`,
+    `Encoder.wrap` or `keras_tc2.from_pretrained`.
+
+    Attributes:
+        network: `keras.Model`, float images in [0, 1] to features `(batch, dim)`;
+            per-channel normalisation and pooling are inside.
+        backbone: the model inside `network` that gives the last feature map; of a
+            KerasCV encoder a KerasCV backbone.
+        feature_dim: int.
+        image_shape: (height, width, channels).
+        training_record: dict, how the encoder was trained, or `None`; `save_pretrained`
+            publishes it.
+
+    Args:
+        network: `keras.Model` as above.
+        backbone: `keras.Model`, one of the layers of `network`. Defaults to
+            `network`.
+        value_range: (low, high). What raw images that are not uint8 range over;
+            uint8 is always 0 to 255.
+        recipe: dict. How `create` built the network: what is saved in place of its
+            layers. `None` for a network that was given ready.
+
+    Call arguments:
+        inputs: raw images `(batch, height, width, channels)`: uint8, or of another
+            type in `value_range`.
+        training: bool, as in Keras.
+
+    Returns:
+        Float tensor `(batch, feature_dim)`, float32 under half-precision policies.
+
+    Raises:
+        ValueError: if the images are not of `image_shape`.
+
+    Example:
+    ```python
+    import numpy as np
+    import keras_tc2
+
+    encoder = keras_tc2.encoders.create("convnet", input_shape=(28, 28, 1))
+    images = np.zeros((2, 28, 28, 1), "uint8")
+    features = encoder.predict(images, verbose=0)
+    assert features.shape == (2, encoder.feature_dim)
+    ```
+    """
+
+    def __init__(
+        self, network, *, backbone=None, value_range=(0, 255), recipe=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.network = network
+        self._backbone_name = None if backbone is None else backbone.name
+        self.value_range = _value_range(value_range)
+        self.recipe = recipe
+        self.training_record = None
+        self.built = True
+
+    @classmethod
+    def wrap(cls, model, *, preprocessing=None, value_range=(0, 255)):
+        """Makes an encoder of any Keras model that gives features.
+
+        The weights are shared with `model`, not copied. Its normalisation layers
+        stay what they are: a pretrainer that differentiates twice asks for
+        `keras_tc2.layers.make_twice_differentiable(model)` first.
+
+        Args:
+            model: built `keras.Model`, images `(batch, height, width, channels)` to
+                features `(batch, dim)`.
+            preprocessing: layer, or function of a tensor written with `keras.ops`,
+                from images in [0, 1] to what `model` takes. `None`: `model` takes
+                images in [0, 1].
+            value_range: (low, high) of raw images that are not uint8.
+
+        Returns:
+            `Encoder`.
+
+        Raises:
+            ValueError: if the model has not one image input and one (batch, dim)
+                output.
+
+        Example:
+        ```python
+        import keras
+        import keras_tc2
+
+        model = keras.Sequential([
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.GlobalAveragePooling2D(),
+        ])
+        encoder = keras_tc2.Encoder.wrap(model, preprocessing=lambda x: 2 * x - 1)
+        ```
+        """
+        input_shape = _checked_input_shape(model)
+        images = keras.Input(input_shape, name="images")
+        x = images if preprocessing is None else preprocessing(images)
+        network = keras.Model(
+            images, in_float32(model(x)), name=f"{model.name}_wrapped"
+        )
+        return cls(network, backbone=model, value_range=value_range)
+
+    @property
+    def backbone(self):
+        """The model inside `network` that gives the last feature map."""
+        if self._backbone_name is None:
+            return self.network
+        return self.network.get_layer(self._backbone_name)
+
+    @property
+    def feature_dim(self):
+        """Length of a feature vector, an int."""
+        return self.network.output_shape[-1]
+
+    @property
+    def image_shape(self):
+        """(height, width, channels) of the images."""
+        return tuple(self.network.input_shape[1:])
+
+    def preprocess(self, raw):
+        """Raw images to float images in [0, 1], float32 or float64.
+
+        Args:
+            raw: `(batch, height, width, channels)`: uint8, or of another type in
+                `value_range`.
+
+        Returns:
+            Float tensor of the same shape.
+        """
+        raw = ops.convert_to_tensor(raw)
+        self._check_shape(raw)
+        is_bytes = keras.backend.standardize_dtype(raw.dtype) == "uint8"
+        low, high = (0.0, 255.0) if is_bytes else self.value_range
+        # Half precision could not hold 16-bit images; the network casts later.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        return (ops.cast(raw, dtype) - low) / (high - low)
+
+    def encode(self, views, training=None):
+        """Views that are float in [0, 1] to features.
+
+        Args:
+            views: float tensor `(batch, height, width, channels)`.
+            training: bool, as in Keras.
+
+        Returns:
+            Float tensor `(batch, feature_dim)`.
+        """
+        self._check_shape(views)
+        return self.network(views, training=training)
+
+    def call(self, inputs, training=None):
+        """Raw images to features: `encode(preprocess(inputs))`."""
+        return self.encode(self.preprocess(inputs), training=training)
+
+    def compute_output_shape(self, input_shape):
+        """(batch, feature_dim)."""
+        return (input_shape[0], self.feature_dim)
+
+    def save_pretrained(self, folder):
+        """Writes the encoder to a folder, for `keras_tc2.from_pretrained`.
+
+        Writes `config.json` (builder, arguments, preprocessing, versions, and
+        `training_record` if there is one) and `model.weights.h5` (weights alone, no
+        optimizer). Files of these names are replaced.
+
+        Args:
+            folder: str or path; made if it is not there.
+
+        Raises:
+            ValueError: if the encoder was wrapped around a model, whose architecture
+                no registered builder gives.
+        """
+        from keras_tc2.encoders.pretrained import save_pretrained
+
+        save_pretrained(self, folder)
+
+    def summary(self, *args, **kwargs):
+        """Prints the layers of `network`; arguments as in `keras.Model.summary`."""
+        return self.network.summary(*args, **kwargs)
+
+    def get_config(self):
+        """Returns every constructor argument; for a created encoder its recipe."""
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "value_range": list(self.value_range),
+            "recipe": self.recipe,
+            "backbone": self._backbone_name,
+            "network": None,
+        }
+        if self.recipe is None:
+            config["network"] = keras.saving.serialize_keras_object(self.network)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds anew from the recipe, or reads the network that was given."""
+        config = dict(config)
+        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        backbone, recipe = config.pop("backbone"), config.pop("recipe")
+        if recipe is not None:
+            from keras_tc2.encoders.create import create_from_recipe
+
+            config.pop("network")
+            return create_from_recipe(recipe, **config)
+        network = keras.saving.deserialize_keras_object(config.pop("network"))
+        if backbone is not None:
+            backbone = network.get_layer(backbone)
+        return cls(network, backbone=backbone, **config)
+
+    def _check_shape(self, images):
+        expected = self.image_shape
+        if getattr(images.shape, "rank", 4) is None:
+            given = ("unknown",)
+        else:
+            given = tuple(images.shape)
+        fits = len(given) == 4 and all(
+            want is None or have is None or want == have
+            for want, have in zip(expected, given[1:], strict=True)
+        )
+        if fits:
+            return
+        height, width, channels = expected
+        advice = "Resize the images, or create an encoder for their `input_shape`."
+        if len(given) == 3:
+            advice = "A single image needs a batch axis in front: image[None]."
+        raise ValueError(
+            f"Encoder {self.name!r} takes images (batch, height={height}, "
+            f"width={width}, channels={channels}). Received the shape {given}. {advice}"
+        )
+
+
+def _value_range(value_range):
+    low, high = (float(bound) for bound in value_range)
+    if not low < high:
+        raise ValueError(
+            "`value_range` must be (low, high) with low < high. "
+            f"Received: value_range={value_range}"
+        )
+    return low, high
+
+
+def _checked_input_shape(model):
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: {model!r}")
+    try:
+        inputs, outputs = model.input_shape, model.output_shape
+    except AttributeError as error:
+        raise ValueError(
+            f"Model {model.name!r} has no fixed shapes yet. Make it a functional or "
+            "sequential model with a keras.Input, and wrap that."
+        ) from error
+    if not isinstance(inputs, tuple) or len(inputs) != 4 or inputs[-1] is None:
+        raise ValueError(
+            "`model` must take one batch of images (batch, height, width, channels). "
+            f"Received: input shape {inputs}"
+        )
+    if not isinstance(outputs, tuple) or len(outputs) != 2 or outputs[-1] is None:
+        raise ValueError(
+            "`model` must give features (batch, dim). Received: output shape "
+            f"{outputs}. Add a GlobalAveragePooling2D or Flatten layer."
+        )
+    return inputs[1:]

@@ -1,0 +1,181 @@
+"""Encoders to and from folders: `config.json` and `model.weights.h5`."""
+
+import math
+import os
+import pathlib
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import tensorflow as tf
+
+from keras_tc2 import hub
+from keras_tc2.encoders.arguments import image_shape
+from keras_tc2.encoders.create import create_from_recipe
+from keras_tc2.encoders.registry import builder_named, complete_arguments
+from keras_tc2.version import __version__
+
+CONFIG_KEYS = [
+    "builder",
+    "arguments",
+    "input_size",
+    "channels",
+    "value_range",
+    "preprocessing",
+    "feature_dim",
+    "weights_sha256",
+    "versions",
+    "training",
+]
+
+
+def save_pretrained(encoder, folder):
+    """Writes an encoder to a folder; see `Encoder.save_pretrained`."""
+    if encoder.recipe is None:
+        raise ValueError(
+            f"Encoder {encoder.name!r} wraps a model that was built elsewhere, and a "
+            "pretrained folder holds no architecture, since loading one could run "
+            "code. Register a function that builds the model, with "
+            "`@keras_tc2.encoders.register(name)`, and create the encoder by that "
+            "name (see `keras_tc2.encoders.register`). For your own use alone, "
+            '`encoder.save("encoder.keras")` keeps it whole.'
+        )
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
+        # The network alone: a compiled encoder would add its optimizer.
+        encoder.network.save_weights(pathlib.Path(unfinished, hub.WEIGHTS_FILE))
+        weights = pathlib.Path(unfinished, hub.WEIGHTS_FILE)
+        config = _config(encoder, hub.sha256(weights))
+        hub.write_config(unfinished, hub.CONFIG_FILE, config)
+        for name in (hub.WEIGHTS_FILE, hub.CONFIG_FILE):
+            os.replace(pathlib.Path(unfinished, name), folder / name)
+
+
+def load_folder(folder, *, trainable=True):
+    """Reads an encoder from a folder that `save_pretrained` wrote.
+
+    Builds by the registry, from checked arguments, and only then reads weights.
+    """
+    config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
+    recipe, value_range = _checked_recipe(config)
+    weights = hub.safe_path(folder, hub.WEIGHTS_FILE, max_bytes=hub.MAX_WEIGHTS_BYTES)
+    hub.tensor_shapes(weights)
+    hub.check_size(weights, _count_parameters(recipe))
+    if hub.sha256(weights) != config["weights_sha256"]:
+        raise hub.WeightsError(
+            f"The checksum of {weights} is not the one in the config: the file was "
+            "damaged, or changed since. Fetch it anew (force_download=True) or save "
+            "the encoder again."
+        )
+    encoder = create_from_recipe(recipe, value_range=value_range)
+    expected = _tensors_of(encoder.network)
+    hub.check_tensors(weights, expected)
+    hub.check_finite(weights, expected)
+    encoder.network.load_weights(weights)
+    if encoder.feature_dim != config["feature_dim"]:
+        raise hub.ConfigError(
+            f"The config says {config['feature_dim']} features; its encoder gives "
+            f"{encoder.feature_dim}."
+        )
+    encoder.training_record = config["training"]
+    encoder.trainable = trainable
+    return encoder
+
+
+def _config(encoder, weights_sha256):
+    recipe = encoder.recipe
+    height, width, channels = recipe["input_shape"]
+    arguments = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in recipe["arguments"].items()
+    }
+    for key, value in arguments.items():
+        hub.check_plain(key, value)
+    return {
+        "builder": recipe["builder"],
+        "arguments": arguments,
+        "input_size": [height, width],
+        "channels": channels,
+        "value_range": list(encoder.value_range),
+        "preprocessing": {
+            "channel_mean": recipe["channel_mean"],
+            "channel_std": recipe["channel_std"],
+        },
+        "feature_dim": encoder.feature_dim,
+        "weights_sha256": weights_sha256,
+        "versions": {
+            "keras_tc2": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+        "training": encoder.training_record,
+    }
+
+
+def _checked_recipe(config):
+    """The recipe that a stranger's config describes, and its value range."""
+    name = hub.check_plain("builder", config["builder"])
+    size, preprocessing = config["input_size"], config["preprocessing"]
+    if not isinstance(size, list) or len(size) != 2:
+        raise hub.ConfigError(f"`input_size` must be [height, width], not {size!r}.")
+    statistics = ["channel_mean", "channel_std"]
+    if not isinstance(preprocessing, dict) or sorted(preprocessing) != statistics:
+        raise hub.ConfigError(f"`preprocessing` must hold {statistics} alone.")
+    if not isinstance(config["arguments"], dict):
+        raise hub.ConfigError("`arguments` must be a JSON object.")
+    training = config["training"]
+    if training is not None and not isinstance(training, dict):
+        raise hub.ConfigError("`training` must be a JSON object or null.")
+    arguments = {
+        key: hub.check_plain(key, value) for key, value in config["arguments"].items()
+    }
+    try:
+        builder_named(name)
+        recipe = {
+            "builder": name,
+            "input_shape": list(image_shape([*size, config["channels"]])),
+            "arguments": complete_arguments(name, arguments),
+            **{key: _statistics(key, preprocessing[key]) for key in statistics},
+        }
+        low, high = (float(bound) for bound in _numbers(config["value_range"]))
+    except (ValueError, TypeError) as error:
+        raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
+    return recipe, (low, high)
+
+
+def _statistics(name, values):
+    return None if values is None else _numbers(hub.check_plain(name, values))
+
+
+def _numbers(values):
+    if not isinstance(values, list) or not all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in values
+    ):
+        raise ValueError(f"a list of numbers is needed, not {str(values)[:99]}")
+    return values
+
+
+def _count_parameters(recipe):
+    """How many values the variables of an encoder will hold, without making them."""
+
+    def count():
+        with keras.StatelessScope(initialize_variables=False):
+            network = create_from_recipe(recipe).network
+        return sum(math.prod(variable.shape) for variable in network.variables)
+
+    # Keras keeps a list of variables to initialise later, one a thread: that of this
+    # thread ends with it.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        try:
+            return thread.submit(count).result()
+        except (ValueError, TypeError) as error:
+            raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
+
+
+def _tensors_of(network):
+    """The tensors that Keras writes for a network: name in the file to shape."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, hub.WEIGHTS_FILE)
+        network.save_weights(path)
+        return hub.tensor_shapes(path)

@@ -1,0 +1,76 @@
+"""ResNets of KerasCV, with a stem that suits the size of the images."""
+
+from keras_tc2 import checks
+from keras_tc2.encoders import arguments
+from keras_tc2.encoders.registry import register
+
+# Images up to this side lose their resolution in an ImageNet stem.
+SMALL_IMAGE_SIDE = 64
+
+
+@register("resnet18")
+def resnet18(input_shape, *, width=64, stem="auto"):
+    """ResNet-18, second version [1], of KerasCV.
+
+    Args:
+        input_shape: (height, width, channels).
+        width: int. Channels of the first stage; each of the next three doubles
+            them, and the last is the feature dimension. The ImageNet stem of KerasCV
+            gives 64 channels and takes no other width.
+        stem: `"imagenet"` (7x7 convolution of stride 2, then max pooling), `"small"`
+            (3x3 convolution of stride 1) or `"auto"`: small for images of at most 64
+            pixels on the shorter side.
+
+    Returns:
+        A KerasCV backbone for images of any size. Its `pyramid_level_inputs` count
+        the stages as P2 to P5; under the small stem their strides are 1, 2, 4 and 8
+        in place of 4, 8, 16 and 32.
+
+    References:
+        - [1] He et al., 2016, arXiv 1603.05027
+    """
+    return _resnet(input_shape, width, stem, [2, 2, 2, 2], "basic_block", "resnet18")
+
+
+@register("resnet34")
+def resnet34(input_shape, *, width=64, stem="auto"):
+    """ResNet-34; arguments and result as of `resnet18`."""
+    return _resnet(input_shape, width, stem, [3, 4, 6, 3], "basic_block", "resnet34")
+
+
+@register("resnet50")
+def resnet50(input_shape, *, width=64, stem="auto"):
+    """ResNet-50, of bottleneck blocks; the feature dimension is 32 times `width`.
+
+    Arguments and result as of `resnet18`; the ImageNet stem takes any width.
+    """
+    return _resnet(input_shape, width, stem, [3, 4, 6, 3], "block", "resnet50")
+
+
+def _resnet(input_shape, width, stem, blocks, block_type, name):
+    checks.one_of("stem", stem, ["auto", "small", "imagenet"])
+    # The last stage is 8 times as wide, in bottleneck blocks 32 times.
+    arguments.bounded_integer("width", width, at_most=arguments.MAX_WIDTH // 32)
+    if stem == "auto":
+        small = min(input_shape[:2]) <= SMALL_IMAGE_SIDE
+        stem = "small" if small else "imagenet"
+    if stem == "imagenet" and block_type == "basic_block" and width != 64:
+        raise ValueError(
+            f"{name} with the ImageNet stem needs width=64. Received: width={width}, "
+            f'input_shape={input_shape}. Use width=64, stem="small" or "resnet50".'
+        )
+    structure = {
+        "stackwise_filters": [width, 2 * width, 4 * width, 8 * width],
+        "stackwise_blocks": blocks,
+        "stackwise_strides": [1, 2, 2, 2],
+        "block_type": block_type,
+        "input_shape": (None, None, input_shape[2]),
+        "name": f"{name}_backbone",
+    }
+    if stem == "imagenet":
+        from keras_cv.models import ResNetV2Backbone
+
+        return ResNetV2Backbone(include_rescaling=False, **structure)
+    from keras_tc2.encoders.small_image_resnet import SmallImageResNetBackbone
+
+    return SmallImageResNetBackbone(**structure)

@@ -1,0 +1,111 @@
+"""Reading and writing the JSON of a published folder."""
+
+import json
+import math
+import pathlib
+
+from keras_tc2.hub import files
+from keras_tc2.hub.errors import ConfigError, NotAnEncoderError
+
+LIBRARY = "keras_tc2"
+FORMAT_VERSION = 1
+
+MAX_INTEGER = 10**6
+MAX_STRING = 256
+MAX_LIST = 64
+MAX_NESTING = 2
+
+
+def write_config(folder, name, content):
+    """Writes `content`, a dict, with the library and format version in front."""
+    text = json.dumps(
+        {"library": LIBRARY, "format_version": FORMAT_VERSION, **content},
+        indent=2,
+        allow_nan=False,
+    )
+    pathlib.Path(folder, name).write_text(text + "\n", encoding="utf-8")
+
+
+def read_config(folder, name, *, keys):
+    """Reads a config that `write_config` wrote; runs and imports nothing.
+
+    Args:
+        folder: str or path.
+        name: str, the file's name.
+        keys: list of str. Every key that must be there.
+
+    Returns:
+        dict, without the library and format version.
+
+    Raises:
+        NotAnEncoderError: if it is not a config of this library.
+        ConfigError: if it is damaged, newer than the library, or its keys are
+            others.
+    """
+    path = files.safe_path(folder, name, max_bytes=files.MAX_CONFIG_BYTES)
+    content = _parse(path)
+    if not isinstance(content, dict) or content.get("library") != LIBRARY:
+        raise NotAnEncoderError(f"{path} is not the config of a keras_tc2 encoder.")
+    version = content.get("format_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ConfigError(f"{path}: `format_version` must be an integer >= 1.")
+    if version > FORMAT_VERSION:
+        raise ConfigError(
+            f"{path} has format version {version}; this keras_tc2 reads up to "
+            f"{FORMAT_VERSION}. Upgrade it: pip install --upgrade keras-tc2"
+        )
+    content = {
+        key: value
+        for key, value in content.items()
+        if key not in ("library", "format_version")
+    }
+    missing = [key for key in keys if key not in content]
+    unknown = [key for key in content if key not in keys]
+    if missing or unknown:
+        raise ConfigError(
+            f"{path} lacks the keys {missing} and has the unknown keys "
+            f"{[key[:MAX_STRING] for key in unknown]}. It was not written by "
+            "`save_pretrained`, or was changed since."
+        )
+    return content
+
+
+def check_plain(name, value, nesting=0):
+    """Returns `value` if it is a bounded number, string, None or list of these.
+
+    Anything else, a dict above all, could describe an object; a huge number could
+    ask for one. `name` is what the error names.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) <= MAX_INTEGER:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_STRING:
+        return value
+    if isinstance(value, list) and len(value) <= MAX_LIST and nesting < MAX_NESTING:
+        return [check_plain(name, item, nesting + 1) for item in value]
+    raise ConfigError(
+        f"`{name}` must be a number up to {MAX_INTEGER}, a string of up to "
+        f"{MAX_STRING} characters, or a list of up to {MAX_LIST} of them. "
+        f"Received: {repr(value)[:MAX_STRING]}"
+    )
+
+
+def _parse(path):
+    try:
+        return json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} is not a JSON file that can be read: {error}"
+        ) from error
+
+
+def _refuse_constant(constant):
+    raise ValueError(f"{constant} is not a JSON number")
