@@ -15,6 +15,7 @@ from keras_tc2.augment.random_resized_crop import RandomResizedCrop
 from keras_tc2.augment.random_solarize import RandomSolarize
 from keras_tc2.augment.random_vertical_flip import RandomVerticalFlip
 from keras_tc2.augment.satellite import satellite
+from keras_tc2.augment.show_views import show_views
 from keras_tc2.augment.simclr import simclr, small_images
 from keras_tc2.augment.simclr_tasks import simclr_tasks
 from keras_tc2.augment.views import Views
@@ -36,6 +37,7 @@ __all__ = [
     "medical",
     "multi_crop",
     "satellite",
+    "show_views",
     "simclr",
     "simclr_tasks",
     "small_images",

@@ -76,6 +76,9 @@ class ImageAugmentation(keras.layers.Layer):
             f"{type(self).__name__} must implement `transform(images, seed)`."
         )
 
+    def build(self, input_shape):
+        """Creates nothing: augmentations have no variables but the seed's."""
+
     def call(self, images):
         """Augments with the next seed of the layer's generator."""
         return self.augment(images, tf.cast(self.seed_generator.next(), tf.int32))

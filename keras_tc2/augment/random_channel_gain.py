@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_tc2.augment.image_augmentation import ImageAugmentation
-from keras_tc2.augment.ranges import factor_range
+from keras_tc2.augment.ranges import factor_range, number_or_pair
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -40,7 +40,7 @@ class RandomChannelGain(ImageAugmentation):
 
     def __init__(self, *, gain=0.2, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
-        self.gain = gain
+        self.gain = number_or_pair(gain)
         self._factors = factor_range("gain", gain)
 
     def transform(self, images, seed):

@@ -18,15 +18,15 @@ from keras_tc2.augment.per_image import (
     transform_groups,
     transform_some,
 )
-from keras_tc2.augment.ranges import factor_range, shift_range
+from keras_tc2.augment.ranges import factor_range, number_or_pair, shift_range
 
-# In the order in which they are made: the change, the amount that changes nothing, and
-# whether it needs three colour channels.
+# In the order in which they are made: the argument, the change, the amount that changes
+# nothing, and whether it needs three colour channels.
 CHANGES = (
-    (scale_brightness, 1.0, False),
-    (scale_contrast, 1.0, False),
-    (scale_saturation, 1.0, True),
-    (shift_hue, 0.0, True),
+    ("brightness", scale_brightness, 1.0, False),
+    ("contrast", scale_contrast, 1.0, False),
+    ("saturation", scale_saturation, 1.0, True),
+    ("hue", shift_hue, 0.0, True),
 )
 
 
@@ -94,10 +94,10 @@ class RandomColorJitter(ImageAugmentation):
         **kwargs,
     ):
         super().__init__(seed=seed, **kwargs)
-        self.brightness = brightness
-        self.contrast = contrast
-        self.saturation = saturation
-        self.hue = hue
+        self.brightness = number_or_pair(brightness)
+        self.contrast = number_or_pair(contrast)
+        self.saturation = number_or_pair(saturation)
+        self.hue = number_or_pair(hue)
         self.probability = checks.probability("probability", probability)
         self.random_order = random_order
         self._ranges = (
@@ -112,11 +112,11 @@ class RandomColorJitter(ImageAugmentation):
         seeds = tf.unstack(tf.random.split(seed, 6))
         channels = images.shape[-1]
         changes, amounts = [], []
-        for index, (change, neutral, is_color_only) in enumerate(CHANGES):
+        for index, (name, change, neutral, needs_color) in enumerate(CHANGES):
             if self._ranges[index] == (neutral, neutral):
                 continue
-            if is_color_only and channels != 3:
-                warn_skipped(f"{change.__name__} of RandomColorJitter", channels)
+            if needs_color and channels != 3:
+                warn_skipped(f"The {name} of RandomColorJitter", channels)
                 continue
             changes.append(change)
             amounts.append(draw_uniform(images, seeds[index], *self._ranges[index]))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.augment.image_augmentation import ImageAugmentation
-from keras_tc2.augment.ranges import interval
+from keras_tc2.augment.ranges import interval, number_or_pair
 from keras_tc2.augment.resampling import INTERPOLATIONS, crop_and_resize
 
 NUM_CANDIDATES = 10
@@ -67,8 +67,8 @@ class RandomResizedCrop(ImageAugmentation):
         **kwargs,
     ):
         super().__init__(seed=seed, **kwargs)
-        self.size = tuple(size) if isinstance(size, list) else size
-        sides = size if isinstance(size, tuple | list) else (size, size)
+        self.size = number_or_pair(size)
+        sides = self.size if isinstance(self.size, tuple) else (size, size)
         if len(sides) != 2:
             raise ValueError(
                 "`size` must be an int or a pair (height, width). Received: "

@@ -49,6 +49,11 @@ def shift_range(name, value):
     return (-value, value)
 
 
+def number_or_pair(value):
+    """The value as a layer stores it: a list, as configs hold pairs, is a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _is_finite(value):
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return is_number and math.isfinite(value)
