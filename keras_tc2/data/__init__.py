@@ -1,0 +1,6 @@
+"""Images from wherever they are, and batches of views of them."""
+
+from keras_tc2.data.epochs import EpochCounter
+from keras_tc2.data.folder_manifest import FolderManifest
+from keras_tc2.data.load import load
+from keras_tc2.data.views import multi_views, two_views

@@ -1,0 +1,148 @@
+"""Arrays of images, in memory or memory-mapped."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tc2.data.labels import check_labels
+from keras_tc2.data.random_access import RandomAccess
+
+CHECKED_AT_ONCE = 1024
+
+
+class ArrayImages(RandomAccess):
+    """Images `(N, H, W, C)` and perhaps labels `(N,)`, gathered by number.
+
+    Args:
+        images: NumPy array, or anything with its `shape`, `dtype` and indexing by a
+            sorted list of numbers. A plain array is held as one tensor; the others,
+            such as memory maps, are read as batches ask for them.
+        labels: int64 array `(N,)`, or `None`.
+        pixel_format: `PixelFormat`, resolved.
+    """
+
+    def __init__(self, images, labels, pixel_format):
+        size = pixel_format.image_size or images.shape[1:3]
+        super().__init__(len(images), (*size, pixel_format.channels), may_skip=False)
+        self.pixel_format = pixel_format
+        self.labels = labels
+        self._shape = tuple(images.shape[1:])
+        self._dtype = tf.as_dtype(images.dtype)
+        self._array = images
+        self._tensor = None
+        if type(images) is np.ndarray:
+            with tf.device("CPU"):
+                self._tensor = tf.constant(images)
+
+    def elements(self, indices):
+        """See the base class. Reads rows in groups, which costs less a row."""
+        rows = tf.data.Dataset.from_tensor_slices(indices).batch(64)
+        images = rows.map(self._gather, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+        images = images.map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
+        if self.labels is None:
+            return images
+        labels = tf.data.Dataset.from_tensor_slices(tf.gather(self.labels, indices))
+        return tf.data.Dataset.zip((images, labels))
+
+    def image_batches(self, indices, batch_size):
+        """See the base class. Gathers a batch at once."""
+        rows = tf.data.Dataset.from_tensor_slices(indices)
+        batches = rows.batch(batch_size, drop_remainder=True).map(
+            self._gather, num_parallel_calls=tf.data.AUTOTUNE
+        )
+        if self._is_final:
+            return batches
+        return batches.map(
+            lambda images: tf.map_fn(
+                self._finish,
+                images,
+                fn_output_signature=tf.TensorSpec(
+                    self.pixel_format.image_shape, self.pixel_format.dtype
+                ),
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def _gather(self, rows):
+        """Raw images `(len(rows), H, W, C)`."""
+        if self._tensor is not None:
+            return tf.gather(self._tensor, rows)
+        images = tf.numpy_function(self._read_rows, [rows], self._dtype)
+        return tf.ensure_shape(images, (rows.shape[0], *self._shape))
+
+    def _read_rows(self, rows):
+        """Rows in any order, read in ascending order, which files like best."""
+        order = np.argsort(rows)
+        images = np.empty((len(rows), *self._shape), self._dtype.as_numpy_dtype)
+        images[order] = self._array[rows[order]]
+        return images
+
+    def _finish(self, image):
+        return self.pixel_format.resize(self.pixel_format.convert(image))
+
+    @property
+    def _is_final(self):
+        """Whether raw images already are in the format."""
+        form = self.pixel_format
+        same_size = form.image_size in (None, self._shape[:2])
+        same_type = self._dtype == form.dtype and form.value_range is None
+        return same_size and same_type and self._shape[2] == form.channels
+
+
+def matches_array(request):
+    """Whether the source is an array, or a pair (images, labels)."""
+    source = request.source
+    if isinstance(source, tuple | list):
+        return len(source) == 2 and all(hasattr(part, "shape") for part in source)
+    return isinstance(source, np.ndarray | tf.Tensor)
+
+
+def read_array(request):
+    """Opens an array, or a pair of images and labels."""
+    request.refuse_split("An array")
+    pair = isinstance(request.source, tuple | list)
+    images, labels = request.source if pair else (request.source, None)
+    images = images if isinstance(images, np.ndarray) else np.asarray(images)
+    if request.labels and labels is None:
+        raise ValueError(
+            "`labels=True` needs a pair (images, labels). Received: images only, shape "
+            f"{images.shape}"
+        )
+    return array_images(images, labels if request.labels else None, request)
+
+
+def array_images(images, labels, request):
+    """Checks arrays of images and labels, and gives random access to them."""
+    check_image_array(images, value_range=request.pixel_format.value_range)
+    if labels is not None:
+        labels = check_labels(labels, len(images))
+    pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
+    source = ArrayImages(images, labels, pixel_format)
+    pixel_format.convert(tf.zeros((1, 1, images.shape[-1]), source._dtype))
+    return source.dataset()
+
+
+def check_image_array(images, *, value_range=None):
+    """Raises `ValueError` unless `images` are `(N, H, W, C)` with pixels in range."""
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(
+            "Images must be an array (N, H, W, C) with none of them 0; for grey images "
+            "pass `images[..., None]`, for a single one `images[None]`. Received: "
+            f"shape {tuple(images.shape)}"
+        )
+    if not np.issubdtype(images.dtype, np.floating):
+        return
+    for start in range(0, len(images), CHECKED_AT_ONCE):
+        part = np.asarray(images[start : start + CHECKED_AT_ONCE])
+        bad = ~np.isfinite(part).all(axis=(1, 2, 3))
+        if bad.any():
+            raise ValueError(
+                "Images must not hold NaN or infinite pixels. Received them in image "
+                f"{start + int(np.argmax(bad))} of {len(images)}"
+            )
+        low, high = float(part.min()), float(part.max())
+        if value_range is None and (low < 0 or high > 1):
+            raise ValueError(
+                "Float images must be in [0, 1]: divide by 255, pass uint8, or say "
+                "`value_range=(low, high)`. Received: values from "
+                f"{low:g} to {high:g} in images {start} to {start + len(part) - 1}"
+            )

@@ -1,0 +1,95 @@
+"""The batches of images that an epoch consists of, before they are augmented."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tc2.data.array_source import ArrayImages, check_image_array
+from keras_tc2.data.epochs import fold_seed, permutation
+from keras_tc2.data.pixel_format import PixelFormat
+from keras_tc2.data.random_access import batch_images, random_access_of, without_label
+
+ORDER = 0
+
+
+def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
+    """How to make the image batches of an epoch, and how many there are.
+
+    Args:
+        images: array or unbatched dataset, see `two_views`; so are the others.
+
+    Returns:
+        `(batches_of, num_batches)`: a function from the epoch, an int64 tensor, to a
+        dataset of batches `(batch_size, H, W, C)`; and their number, or `None` if it
+        is not known before the images have been read.
+    """
+    if not isinstance(images, tf.data.Dataset):
+        images = _array_dataset(images)
+    access = random_access_of(images)
+    if access is None:
+        return _of_stream(images, batch_size, seed, shuffle and shuffle_buffer)
+    num_batches = _num_batches(access.size, batch_size)
+
+    def batches_of(epoch):
+        indices = (
+            permutation(access.size, fold_seed(seed, epoch, ORDER))
+            if shuffle
+            else tf.range(access.size, dtype=tf.int64)
+        )
+        return access.image_batches(indices, batch_size)
+
+    return batches_of, None if access.may_skip else num_batches
+
+
+def _array_dataset(images):
+    """A dataset of an array, for its random access."""
+    images = np.asarray(images)
+    check_image_array(images)
+    pixel_format = PixelFormat().resolve(images.dtype, images.shape[-1])
+    return ArrayImages(images, None, pixel_format).dataset()
+
+
+def _of_stream(images, batch_size, seed, shuffle_buffer):
+    """`image_batches` of a dataset that can only be read from its beginning."""
+    images = images.map(without_label)
+    spec = images.element_spec
+    if spec.shape.rank != 3 or not (
+        spec.dtype.is_floating or spec.dtype in (tf.uint8, tf.uint16)
+    ):
+        raise ValueError(
+            "A dataset must yield single images (height, width, channels), uint8, "
+            "uint16 or float in [0, 1]; unbatch it, or cast its images. Received: "
+            f"dtype {spec.dtype.name}, shape {spec.shape}"
+        )
+    image_shape = tuple(spec.shape)
+    if not spec.shape.is_fully_defined():
+        first = next(iter(images), None)
+        if first is None:
+            raise ValueError("The dataset holds no images.")
+        image_shape = tuple(first.shape)
+    size = int(images.cardinality())
+    if size == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "A dataset must end, so that there are epochs: leave out `repeat()`."
+        )
+    known = size != tf.data.UNKNOWN_CARDINALITY
+
+    def batches_of(epoch):
+        ordered = images
+        if shuffle_buffer:
+            order_seed = tf.cast(fold_seed(seed, epoch, ORDER)[0], tf.int64)
+            ordered = images.shuffle(
+                shuffle_buffer, seed=order_seed, reshuffle_each_iteration=False
+            )
+        return batch_images(ordered, image_shape, batch_size)
+
+    return batches_of, _num_batches(size, batch_size) if known else None
+
+
+def _num_batches(size, batch_size):
+    """How many whole batches there are, at least one."""
+    if size < batch_size:
+        raise ValueError(
+            "An epoch must have at least one batch: take a smaller `batch_size`. "
+            f"Received: batch_size={batch_size} for {size} images"
+        )
+    return size // batch_size

@@ -1,0 +1,43 @@
+"""Checks of labels that come with images."""
+
+import numpy as np
+
+
+def check_labels(labels, num_images):
+    """Returns labels as an int64 array `(N,)`.
+
+    Raises:
+        ValueError: if they are not one integer for each image, if some are negative
+            (the usual sign of a missing label), or if all are the same.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (num_images,):
+        raise ValueError(
+            "Labels must be one integer for each image. Received: shape "
+            f"{labels.shape} for {num_images} images"
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            "Labels must be integers; number the classes from 0. Received: dtype "
+            f"{labels.dtype}"
+        )
+    if labels.min() < 0:
+        where = int(np.argmax(labels < 0))
+        raise ValueError(
+            "Labels must be >= 0; leave unlabelled images out. Received: label "
+            f"{labels[where]} for image {where}"
+        )
+    check_several_classes(labels)
+    return labels.astype(np.int64)
+
+
+def check_several_classes(labels):
+    """Raises `ValueError` if all labels are the same: nothing could be learnt."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(
+            f"Labelled data need at least two classes. Received: {len(labels)} images, "
+            f"all of class {classes[0]!r}"
+        )

@@ -1,0 +1,150 @@
+"""load: images from wherever they are, as one kind of dataset."""
+
+import pathlib
+
+from keras_tc2 import checks
+from keras_tc2.data.array_source import matches_array, read_array
+from keras_tc2.data.dataset_source import matches_dataset, read_dataset
+from keras_tc2.data.folder_source import matches_folder, read_folder
+from keras_tc2.data.pixel_format import PixelFormat
+from keras_tc2.data.request import Request
+from keras_tc2.data.tfds_source import (
+    matches_name,
+    matches_prepared,
+    read_name,
+    read_prepared,
+)
+
+# The first kind that recognises a source reads it.
+KINDS = (
+    (matches_dataset, read_dataset),
+    (matches_array, read_array),
+    (matches_prepared, read_prepared),
+    (matches_folder, read_folder),
+    (matches_name, read_name),
+)
+
+
+def load(
+    source,
+    split="train",
+    *,
+    labels=False,
+    data_dir=None,
+    image_size=None,
+    on_error="raise",
+    channels=None,
+    dtype=None,
+    value_range=None,
+    max_skipped_share=0.1,
+    max_pixels=178_956_970,
+    image_key=None,
+    label_key=None,
+    manifest=None,
+):
+    """Images from a dataset, folder, file or array, as one kind of dataset.
+
+    Images are read and decoded in parallel, in a fixed order, and never all at once:
+    only arrays that already are in memory stay there. Labels are left out unless they
+    are asked for; pre-training never needs them.
+
+    Args:
+        source: one of
+
+            - a name of TensorFlow Datasets, such as `"cifar10"`. It is downloaded if
+              it is not prepared yet;
+            - a folder that TensorFlow Datasets prepared;
+            - a folder of images, flat or nested. With `labels=True`, its sub-folders
+              are the classes, numbered in the order of their names;
+            - an array of images `(N, H, W, C)`, or a pair `(images, labels)`;
+            - an unbatched `tf.data.Dataset` of images, pairs `(image, label)` or
+              dicts.
+
+            A name is that of an existing file or folder first, and of a dataset if
+            there is none or if `data_dir` is given.
+        split: str. Split of a dataset, which TensorFlow Datasets lets one cut, as in
+            `"train[:80%]"`; or a sub-folder of a folder of images. A folder without a
+            sub-folder `"train"` is all training images. Defaults to `"train"`.
+        labels: bool. Whether to yield `(image, label)`. Defaults to `False`.
+        data_dir: folder where TensorFlow Datasets keeps prepared datasets. Defaults to
+            its own.
+        image_size: int, or pair (height, width). Images are resized to it by
+            antialiased bilinear interpolation, whatever their aspect ratio is.
+            `None` leaves them as large as they are. Defaults to `None`.
+        on_error: `"raise"` stops at the first image that cannot be read, and says
+            which and why; `"skip"` leaves such images out, and logs their number and
+            the first ten at the end of every pass. Defaults to `"raise"`.
+        channels: int. Turns grey images (1) to colour (3), or colour ones to grey. Two
+            or four keep the transparency of images, or what else their last channel
+            is; otherwise transparent images are laid on white. `None` takes the
+            number of the first image, and another number is an error. Defaults to
+            `None`.
+        dtype: `"uint8"`, or `"float32"` in [0, 1]. `None` is uint8 for images of 8
+            bits and float32 for finer ones; in a folder, the first image decides.
+            Defaults to `None`.
+        value_range: pair (low, high) of the pixel values that become black and white;
+            others are clipped. `None` is the whole range of uint8 and uint16, and
+            [0, 1] for floats. Defaults to `None`.
+        max_skipped_share: float in [0, 1]. Skipping ends with an error when more than
+            this share of the images cannot be read. Defaults to `0.1`.
+        max_pixels: int. Larger image files are refused before they are decoded,
+            because a few bytes can claim to be terabytes. Beyond the default, raise
+            `PIL.Image.MAX_IMAGE_PIXELS` too. Defaults to `178_956_970`.
+        image_key: str. The part of a record that is the image, where it cannot be
+            told. Defaults to `None`.
+        label_key: str. Likewise the label. Defaults to `None`.
+        manifest: path of a file. The list of a folder's images is saved in it, and
+            read from it while no folder has changed; see `FolderManifest`. Defaults to
+            `None`.
+
+    Returns:
+        Unbatched `tf.data.Dataset` of images `(height, width, channels)`, uint8 or
+        float32, or of pairs `(image, label)` with int64 labels.
+
+    Raises:
+        ValueError: if the source is unknown (with the names that come close and what
+            is prepared), is empty, does not have the split or the labels, or holds
+            pixels that are NaN, infinite or out of range.
+        FileNotFoundError: if a path leads nowhere.
+        TypeError: if `source` is none of the above.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import data
+
+    images = np.random.randint(0, 256, (10, 32, 32, 3), "uint8")
+    dataset = data.load((images, np.arange(10)), labels=True, image_size=28)
+    image, label = next(iter(dataset))
+    assert image.shape == (28, 28, 3)
+    ```
+    """
+    request = Request(
+        source=source,
+        split=split,
+        labels=labels,
+        data_dir=data_dir,
+        pixel_format=PixelFormat.requested(
+            dtype=dtype,
+            channels=channels,
+            image_size=image_size,
+            value_range=value_range,
+        ),
+        on_error=checks.one_of("on_error", on_error, ("raise", "skip")),
+        max_skipped_share=checks.probability("max_skipped_share", max_skipped_share),
+        max_pixels=checks.integer("max_pixels", max_pixels),
+        image_key=image_key,
+        label_key=label_key,
+        manifest=manifest,
+    )
+    for matches, read in KINDS:
+        if matches(request):
+            return read(request)
+    if isinstance(source, str | pathlib.PurePath):
+        if request.path is None:
+            raise FileNotFoundError(f"There is no file or folder {str(source)!r}.")
+        raise ValueError(f"No reader knows what kind of file {str(source)!r} is.")
+    raise TypeError(
+        "`source` must be a name, a path, an array, a pair (images, labels), or a "
+        f"`tf.data.Dataset`. Received: {type(source).__name__}"
+    )

@@ -1,0 +1,134 @@
+"""PixelFormat: the one type, size and number of channels that a source's images get."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_tc2 import checks
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelFormat:
+    """How raw pixels of a source become what `load` yields.
+
+    Args:
+        dtype: `"uint8"`, `"float32"` in [0, 1], or `None`: uint8 stays, anything finer
+            becomes float32.
+        channels: int, or `None`: as many as the image has.
+        image_size: `(height, width)`, or `None`: as large as the image is.
+        value_range: `(low, high)`, the raw values that become 0 and 1, or `None`: the
+            whole range of uint8 and uint16, and [0, 1] for floats.
+    """
+
+    dtype: str | None = None
+    channels: int | None = None
+    image_size: tuple | None = None
+    value_range: tuple | None = None
+
+    @classmethod
+    def requested(cls, *, dtype, channels, image_size, value_range):
+        """The format that the arguments of `load` ask for, checked."""
+        if dtype is not None:
+            checks.one_of("dtype", dtype, ("uint8", "float32"))
+        if channels is not None:
+            checks.integer("channels", channels)
+        if image_size is not None:
+            pair = isinstance(image_size, tuple | list)
+            image_size = tuple(image_size) if pair else (image_size, image_size)
+            if len(image_size) != 2:
+                raise ValueError(
+                    "`image_size` must be an integer or a pair (height, width). "
+                    f"Received: image_size={image_size}"
+                )
+            image_size = tuple(checks.integer("image_size", x) for x in image_size)
+        if value_range is not None:
+            low, high = value_range
+            if not low < high:
+                raise ValueError(
+                    "`value_range` must be a pair (low, high) with low < high. "
+                    f"Received: value_range={value_range}"
+                )
+            value_range = (float(low), float(high))
+        return cls(dtype, channels, image_size, value_range)
+
+    def resolve(self, raw_dtype, raw_channels):
+        """This format with what was left open taken from an image of the source."""
+        raw_dtype = tf.as_dtype(raw_dtype)
+        self.check_raw_dtype(raw_dtype)
+        finer = raw_dtype != tf.uint8 or self.value_range is not None
+        return dataclasses.replace(
+            self,
+            dtype=self.dtype or ("float32" if finer else "uint8"),
+            channels=self.channels or raw_channels,
+        )
+
+    def check_raw_dtype(self, raw_dtype):
+        """Raises `ValueError` if pixels of this type cannot be read without a range."""
+        known = (tf.uint8, tf.uint16)
+        if raw_dtype in known or raw_dtype.is_floating:
+            return
+        if not raw_dtype.is_integer or self.value_range is None:
+            raise ValueError(
+                "Pixels must be uint8, uint16 or float in [0, 1]; other integers need "
+                "`value_range=(low, high)`, the values that become black and white. "
+                f"Received: dtype {raw_dtype.name}"
+            )
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)`; height and width may be `None`."""
+        return (*(self.image_size or (None, None)), self.channels)
+
+    def convert(self, image):
+        """Pixels in this format's dtype and number of channels, not yet resized.
+
+        Args:
+            image: tensor `(height, width, raw_channels)` with static channels.
+
+        Raises:
+            ValueError: if the channels cannot become those of the format.
+        """
+        return self._to_dtype(match_channels(image, self.channels))
+
+    def resize(self, image):
+        """The image at `image_size`, by antialiased bilinear interpolation."""
+        if self.image_size is not None and image.shape[:2] != self.image_size:
+            resized = tf.image.resize(
+                image, self.image_size, method="bilinear", antialias=True
+            )
+            if self.dtype == "uint8":
+                resized = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+            image = tf.cast(resized, self.dtype)
+        return tf.ensure_shape(image, self.image_shape)
+
+    def _to_dtype(self, image):
+        if image.dtype == self.dtype and self.value_range is None:
+            return image
+        low, high = self.value_range or default_range(image.dtype)
+        image = (tf.cast(image, tf.float32) - low) / (high - low)
+        if self.value_range is not None:
+            image = tf.clip_by_value(image, 0.0, 1.0)
+        if self.dtype == "uint8":
+            return tf.cast(tf.round(image * 255.0), tf.uint8)
+        return image
+
+
+def default_range(dtype):
+    """The raw values that become 0 and 1."""
+    return (0.0, 1.0) if dtype.is_floating else (0.0, float(dtype.max))
+
+
+def match_channels(image, channels):
+    """Grey to colour or back; any other change of the channels is an error."""
+    have = image.shape[-1]
+    if have == channels:
+        return image
+    if (have, channels) == (1, 3):
+        return tf.image.grayscale_to_rgb(image)
+    if (have, channels) == (3, 1):
+        grey = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))
+        return tf.cast(tf.round(grey) if image.dtype.is_integer else grey, image.dtype)
+    raise ValueError(
+        f"has {have} channels where {channels} are expected; only grey (1) and colour "
+        "(3) can be turned into each other, by `channels=1` or `channels=3`"
+    )

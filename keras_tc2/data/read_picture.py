@@ -1,0 +1,167 @@
+"""Encoded images of any kind to arrays, by Pillow, tifffile or TensorFlow.
+
+This is the thorough way, one image at a time. `decode.py` has the fast one.
+"""
+
+import io
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+# Modes of Pillow that hold more than eight bits a channel, and what they become.
+DEEP_MODES = {
+    "I;16": np.uint16,
+    "I;16L": np.uint16,
+    "I;16B": np.uint16,
+    "I;16N": np.uint16,
+    "I": np.int32,
+    "F": np.float32,
+}
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+class UnreadablePictureError(ValueError):
+    """An image that cannot be read; the message says why, without its name."""
+
+
+def read_picture(content, *, channels=None, max_pixels):
+    """Decodes one image.
+
+    Rotates as EXIF says, turns CMYK to RGB, takes the first frame of an animation and
+    lays transparent images on white, unless two (grey) or four channels are asked for.
+
+    Args:
+        content: bytes of the file.
+        channels: int, how many are wanted, or `None`.
+        max_pixels: int. Larger images are refused before they are decoded.
+
+    Returns:
+        Array `(height, width, channels)` of the image's own type: uint8, uint16,
+        int32 or float32.
+
+    Raises:
+        UnreadablePictureError: saying what is wrong with the image.
+    """
+    if not content:
+        raise UnreadablePictureError("is empty (0 bytes)")
+    try:
+        if content.startswith(TIFF_STARTS):
+            image, has_alpha = _read_tiff(content, max_pixels)
+        else:
+            image, has_alpha = _read_with_pillow(content, max_pixels)
+    except UnreadablePictureError:
+        raise
+    except Exception as error:
+        raise UnreadablePictureError(
+            f"cannot be decoded: {type(error).__name__}: {error}"
+        ) from error
+    if has_alpha and image.shape[2] != channels:
+        image = _lay_on_white(image)
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise UnreadablePictureError("holds NaN or infinite pixels")
+    return image
+
+
+def _read_with_pillow(content, max_pixels):
+    """`(array, whether the last channel is alpha)`."""
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(io.BytesIO(content))
+    except PIL.UnidentifiedImageError as error:
+        raise UnreadablePictureError("is not an image that can be read") from error
+    except PIL.Image.DecompressionBombError as error:
+        raise UnreadablePictureError(f"is refused by Pillow: {error}") from error
+    refuse_bomb(picture.width, picture.height, max_pixels)
+    if content.startswith(PNG_START) and content[24] == 16:
+        image = tf.io.decode_png(content, dtype=tf.uint16).numpy()
+        return image, image.shape[2] in (2, 4)
+    picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode in DEEP_MODES:
+        return np.asarray(picture).astype(DEEP_MODES[picture.mode])[..., None], False
+    mode = _plain_mode(picture)
+    image = np.asarray(picture.convert(mode))
+    return np.atleast_3d(image), mode in ("LA", "RGBA")
+
+
+def _plain_mode(picture):
+    """The 8-bit mode that keeps all of a picture: L, LA, RGB or RGBA."""
+    transparent = picture.has_transparency_data
+    if picture.mode in ("1", "L", "LA", "La"):
+        return "LA" if transparent else "L"
+    return "RGBA" if transparent else "RGB"
+
+
+def _read_tiff(content, max_pixels):
+    """Pillow for plain TIFFs, `tifffile` for many channels, pages or deep colour."""
+    try:
+        import tifffile
+    except ImportError:
+        return _read_plain_tiff(content, max_pixels)
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        series = tiff.series[0]
+        page = series.keyframe
+        refuse_bomb(page.imagewidth, page.imagelength, max_pixels)
+        plain = page.samplesperpixel in (1, 3, 4) and page.bitspersample == 8
+        declares_channels = "C" in series.axes
+        if plain and not declares_channels:
+            return _read_with_pillow(content, max_pixels)
+        # Of a stack only the first page is read, unless its pages are channels.
+        image = series.asarray() if declares_channels else page.asarray()
+        axes = series.axes if declares_channels else page.axes
+        return _channels_last(image, axes), page.extrasamples in ((1,), (2,))
+
+
+def _read_plain_tiff(content, max_pixels):
+    """What Pillow alone reads; the message names the package for the rest."""
+    import PIL.Image
+
+    missing = "needs the package tifffile: pip install 'keras-tc2[tiff]'"
+    try:
+        pages = PIL.Image.open(io.BytesIO(content)).n_frames
+    except PIL.UnidentifiedImageError as error:
+        raise UnreadablePictureError(f"is a TIFF that {missing}") from error
+    if pages > 1:
+        raise UnreadablePictureError(f"is a TIFF of {pages} pages, which {missing}")
+    return _read_with_pillow(content, max_pixels)
+
+
+def _channels_last(image, axes):
+    """`(height, width, channels)`, from axes named as tifffile names them."""
+    for place in reversed(range(len(axes))):
+        if axes[place] not in "YXCS" or (
+            axes[place] in "CS" and image.shape[place] < 2
+        ):
+            image = image.take(0, axis=place)
+            axes = axes[:place] + axes[place + 1 :]
+    if axes in ("CYX", "SYX"):
+        image = np.moveaxis(image, 0, -1)
+    elif axes == "YX":
+        image = image[..., None]
+    elif axes not in ("YXC", "YXS"):
+        raise UnreadablePictureError(f"is a TIFF with axes {axes}, not one image")
+    return image
+
+
+def refuse_bomb(width, height, max_pixels):
+    """Raises `UnreadablePictureError` if an image is larger than allowed."""
+    if width * height > max_pixels:
+        raise UnreadablePictureError(
+            f"has {width}×{height} = {width * height:,} pixels, over the limit "
+            f"`max_pixels` = {max_pixels:,}"
+        )
+
+
+def _lay_on_white(image):
+    """Blends the last channel, alpha, away."""
+    white = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1.0
+    alpha = image[..., -1:].astype(np.float64) / white
+    blended = image[..., :-1] * alpha + white * (1.0 - alpha)
+    if image.dtype.kind in "ui":
+        blended = np.rint(blended)
+    return blended.astype(image.dtype)

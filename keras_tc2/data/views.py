@@ -1,0 +1,222 @@
+"""two_views, multi_views: batches of augmented views, what pretrainers train on."""
+
+import inspect
+
+import tensorflow as tf
+
+from keras_tc2 import checks
+from keras_tc2.augment import Views
+from keras_tc2.data.epochs import EpochCounter, each_epoch, fold_seed
+from keras_tc2.data.image_batches import image_batches
+from keras_tc2.data.view_maker import view_maker
+
+VIEWS = 1
+
+
+def two_views(
+    images,
+    *,
+    batch_size,
+    augmentation=None,
+    seed=0,
+    shuffle=True,
+    shuffle_buffer=10_000,
+    epoch_counter=None,
+):
+    """Batches of two augmented views of every image.
+
+    Every iterator of the dataset, so every epoch of `fit`, gives the images in a new
+    order and with new views. Order and views are functions of `seed`, the epoch and
+    the batch alone, whatever runs in parallel. Images are read, decoded and augmented
+    in parallel, and some batches ahead.
+
+    Arrays and what `load` returned for arrays and image files are shuffled completely.
+    Other datasets, such as those of TFDS, cannot be read in any order: they pass
+    through a buffer of `shuffle_buffer` images, which must fit in memory. If such a
+    dataset is sorted by class, take a buffer that holds several classes.
+
+    Args:
+        images: unbatched `tf.data.Dataset` of images `(H, W, C)` or of
+            `(image, label)`, whose labels are dropped, or an array `(N, H, W, C)`.
+            uint8, uint16, or float in [0, 1]; all of the same size.
+        batch_size: int >= 1. The last images of an epoch that do not fill a batch are
+            left out; since the order changes, others every time.
+        augmentation: one of
+
+            - `None`: both views are the image itself, scaled to [0, 1];
+            - a layer of `keras_tc2.augment`: each view is drawn from it anew;
+            - a `keras_tc2.augment.Views` of two recipes: view i is made by recipe i;
+            - a list of M of these: the batch is cut into M equal blocks, and block m
+              is augmented by recipe m, so that blocks become tasks;
+            - a function, or Keras layer, from float images `(B, H, W, C)` in [0, 1]
+              to such images. It draws from its own random generator, so batches are
+              augmented one after the other, and `seed` has no say in it.
+
+            Defaults to `None`.
+        seed: int >= 0. Defaults to `0`.
+        shuffle: bool. Whether every epoch has an order of its own. Defaults to `True`.
+        shuffle_buffer: int >= 1. See above. Defaults to `10_000`.
+        epoch_counter: `EpochCounter` that says which epoch comes next, for those who
+            continue an interrupted run. Defaults to one that starts at 0.
+
+    Returns:
+        `tf.data.Dataset` of `(view_1, view_2)`, float32 in [0, 1],
+        `(batch_size, height, width, channels)`.
+
+    Raises:
+        ValueError: if the images are not as described, there are fewer than a batch of
+            them, or the batch cannot be cut into as many blocks as there are recipes.
+            NaN, infinite and out-of-range pixels of arrays are found at once; those of
+            a dataset stop the iteration with an error that names batch and epoch, as
+            do images of different sizes.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import augment, data
+
+    images = np.random.randint(0, 256, (64, 36, 36, 3), "uint8")
+    views = data.two_views(
+        images, batch_size=16, augmentation=augment.simclr(image_size=32)
+    )
+    view_1, view_2 = next(iter(views))
+    assert view_1.shape == (16, 32, 32, 3) and len(views) == 4
+    ```
+    """
+    _check_two(augmentation)
+    return _views(
+        images,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        num_views=2,
+        seed=seed,
+        shuffle=shuffle,
+        shuffle_buffer=shuffle_buffer,
+        epoch_counter=epoch_counter,
+    )
+
+
+def multi_views(images, *, augmentation, **kwargs):
+    """Batches of as many views of every image as `augmentation` has recipes.
+
+    For objectives that use more than two views, such as multi-crop.
+
+    Args:
+        images: see `two_views`.
+        augmentation: `keras_tc2.augment.Views`, such as `augment.multi_crop(...)`, or
+            a list of M of them, one for each block of the batch.
+        **kwargs: `batch_size` and the other arguments of `two_views`.
+
+    Returns:
+        `tf.data.Dataset` of tuples of views, float32 in [0, 1], which may differ in
+        height and width.
+
+    Raises:
+        ValueError: as `two_views`, or if `augmentation` is not made of `Views`.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_tc2 import augment, data
+
+    images = np.random.randint(0, 256, (16, 36, 36, 3), "uint8")
+    recipe = augment.multi_crop(image_size=32, local_size=16, num_local=4)
+    views = data.multi_views(images, batch_size=8, augmentation=recipe)
+    assert len(next(iter(views))) == 6
+    ```
+    """
+    recipes = augmentation if isinstance(augmentation, list) else [augmentation]
+    if not all(isinstance(recipe, Views) for recipe in recipes):
+        raise ValueError(
+            "`augmentation` must be a `keras_tc2.augment.Views`, or a list of them; "
+            f"for two views of one recipe use `two_views`. Received: {augmentation!r}"
+        )
+    bound = inspect.signature(two_views).bind(
+        images, augmentation=augmentation, **kwargs
+    )
+    bound.apply_defaults()
+    return _views(num_views=None, **bound.arguments)
+
+
+def _views(
+    images,
+    *,
+    batch_size,
+    augmentation,
+    num_views,
+    seed,
+    shuffle,
+    shuffle_buffer,
+    epoch_counter,
+):
+    """The pipeline of `two_views` and `multi_views`, which describe the arguments."""
+    checks.integer("batch_size", batch_size)
+    checks.integer("seed", seed, at_least=0)
+    checks.integer("shuffle_buffer", shuffle_buffer)
+    _check_blocks(augmentation, batch_size)
+    make, is_seeded = view_maker(augmentation, num_views)
+    batches_of, num_batches = image_batches(
+        images,
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        shuffle_buffer=shuffle_buffer,
+    )
+
+    def epoch_views(epoch):
+        def views_of(number, batch):
+            batch = checked_pixels(batch, number, epoch)
+            return make(batch, fold_seed(seed, epoch, VIEWS, number))
+
+        return (
+            batches_of(epoch)
+            .enumerate()
+            .map(views_of, num_parallel_calls=tf.data.AUTOTUNE if is_seeded else None)
+        )
+
+    views = each_epoch(epoch_counter or EpochCounter(), epoch_views)
+    if num_batches is not None:
+        views = views.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return views.prefetch(tf.data.AUTOTUNE)
+
+
+def checked_pixels(batch, number, epoch):
+    """The batch; stops the iteration if float pixels are not finite or not in [0, 1]."""
+    if not batch.dtype.is_floating:
+        return batch
+    where = ["in batch", number, "of epoch", epoch]
+    finite = tf.Assert(
+        tf.reduce_all(tf.math.is_finite(batch)), ["NaN or infinite pixels", *where]
+    )
+    with tf.control_dependencies([finite]):
+        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
+    in_range = tf.Assert(
+        (low >= 0) & (high <= 1),
+        ["Float images must be in [0, 1]; these are from", low, "to", high, *where],
+    )
+    with tf.control_dependencies([in_range]):
+        return tf.identity(batch)
+
+
+def _check_blocks(augmentation, batch_size):
+    """Raises `ValueError` if a batch cannot be cut into a block for each recipe."""
+    num_blocks = len(augmentation) if isinstance(augmentation, list | tuple) else 1
+    if num_blocks and batch_size % num_blocks:
+        below = batch_size - batch_size % num_blocks
+        nearest = [size for size in (below, below + num_blocks) if size > 0]
+        raise ValueError(
+            f"`batch_size` must be divisible by the number of recipes, {num_blocks}, "
+            f"so that each gets an equal block. Received: batch_size={batch_size}; the "
+            f"nearest that are: {' and '.join(map(str, nearest))}"
+        )
+
+
+def _check_two(augmentation):
+    """Raises `ValueError` if a recipe makes another number of views than two."""
+    recipes = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
+    for recipe in recipes:
+        if isinstance(recipe, Views) and len(recipe.recipes) != 2:
+            raise ValueError(
+                "`two_views` needs a `Views` of two recipes; `data.multi_views` takes "
+                f"any number. Received: {len(recipe.recipes)} recipes"
+            )
