@@ -6,7 +6,19 @@ import json
 import os
 import pathlib
 
-IMAGE_SUFFIXES = ".png .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .tif .tiff".split()
+IMAGE_SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
 FORMAT = 1
 
 
@@ -163,7 +175,7 @@ def _walk(root):
                 links_out += 1
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(name)
-            elif entry.is_file() and entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)):
+            elif entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES):
                 found.append((name, entry.stat().st_size))
     return sorted(found), folders, links_out
 

@@ -77,8 +77,8 @@ class FileImages(RandomAccess):
             except (UnreadablePictureError, OSError) as error:
                 self.broken.add(path, _reason(error))
         raise ValueError(
-            f"None of the first {min(TRIED_FIRST, len(self.paths))} images can be read. "
-            f"{self.broken.summary()}"
+            f"None of the first {min(TRIED_FIRST, len(self.paths))} images can be "
+            f"read. {self.broken.summary()}"
         )
 
     def _read_raw(self, path, request):

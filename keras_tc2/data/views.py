@@ -181,7 +181,7 @@ def _views(
 
 
 def checked_pixels(batch, number, epoch):
-    """The batch; stops the iteration if float pixels are not finite or not in [0, 1]."""
+    """The batch; an error if float pixels are not finite or not in [0, 1]."""
     if not batch.dtype.is_floating:
         return batch
     where = ["in batch", number, "of epoch", epoch]
