@@ -63,7 +63,7 @@ class Encoder(keras.Model):
         super().__init__(**kwargs)
         self.network = network
         self._backbone_name = None if backbone is None else backbone.name
-        self.value_range = _value_range(value_range)
+        self.value_range = checked_value_range(value_range)
         self.recipe = recipe
         self.training_record = None
         self.built = True
@@ -243,7 +243,8 @@ class Encoder(keras.Model):
         )
 
 
-def _value_range(value_range):
+def checked_value_range(value_range):
+    """Returns (low, high) as floats, or raises `ValueError`."""
     low, high = (float(bound) for bound in value_range)
     if not low < high:
         raise ValueError(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_tc2 import hub
 from keras_tc2.encoders.arguments import image_shape
 from keras_tc2.encoders.create import create_from_recipe
+from keras_tc2.encoders.encoder import checked_value_range
 from keras_tc2.encoders.registry import builder_named, complete_arguments
 from keras_tc2.version import __version__
 
@@ -138,10 +139,10 @@ def _checked_recipe(config):
             "arguments": complete_arguments(name, arguments),
             **{key: _statistics(key, preprocessing[key]) for key in statistics},
         }
-        low, high = (float(bound) for bound in _numbers(config["value_range"]))
+        value_range = checked_value_range(_numbers(config["value_range"]))
     except (ValueError, TypeError) as error:
         raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
-    return recipe, (low, high)
+    return recipe, value_range
 
 
 def _statistics(name, values):
