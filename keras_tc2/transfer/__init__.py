@@ -1,26 +1,54 @@
 """Measuring transfer: features, protocols on them, and reports."""
 
+from keras_tc2.transfer.clustering import Clustering, cluster_nmi
 from keras_tc2.transfer.evaluate import evaluate
 from keras_tc2.transfer.features import extract_features
 from keras_tc2.transfer.few_shot import FewShot, few_shot
+from keras_tc2.transfer.fine_tuning import FineTuning, fine_tune
+from keras_tc2.transfer.geometry import (
+    alignment,
+    effective_rank,
+    relative_std,
+    uniformity,
+)
 from keras_tc2.transfer.knn import KNN, knn_accuracy
 from keras_tc2.transfer.linear_probe import LinearProbe, linear_probe
+from keras_tc2.transfer.out_of_distribution import (
+    OutOfDistribution,
+    leave_one_domain_out,
+)
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.protocols import protocol_names
 from keras_tc2.transfer.report import TransferReport
+from keras_tc2.transfer.retrieval import Retrieval, retrieval
 from keras_tc2.transfer.score import Score
+from keras_tc2.transfer.semi_supervised import SemiSupervised, semi_supervised
 
 __all__ = [
     "KNN",
+    "Clustering",
     "FewShot",
+    "FineTuning",
     "LinearProbe",
+    "OutOfDistribution",
     "Protocol",
+    "Retrieval",
     "Score",
+    "SemiSupervised",
     "TransferReport",
+    "alignment",
+    "cluster_nmi",
+    "effective_rank",
     "evaluate",
     "extract_features",
     "few_shot",
+    "fine_tune",
     "knn_accuracy",
+    "leave_one_domain_out",
     "linear_probe",
     "protocol_names",
+    "relative_std",
+    "retrieval",
+    "semi_supervised",
+    "uniformity",
 ]

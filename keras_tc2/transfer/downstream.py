@@ -22,7 +22,8 @@ class Downstream:
         seed: int. Whatever a protocol draws, it draws from this.
 
     Attributes:
-        arrays: `(train_features, train_labels, test_features, test_labels)`.
+        domains: dict from domain name to the `Downstream` of that part; empty unless
+            the dataset is a `DomainSet`.
         notes: list of sentences about what was done to the data.
         feature_seconds: float. Time spent on features so far.
     """
@@ -31,26 +32,27 @@ class Downstream:
         self.name = name
         self.encoder = encoder
         self.seed = seed
+        self.domains = {}
         self.notes = []
         self.feature_seconds = 0.0
         self._extract = extract
         self._train = self._fitted(train)
         self._test = self._fitted(test)
 
-    @property
+    @functools.cached_property
     def arrays(self):
         """Train features and labels, then test features and labels."""
-        return *self._train_arrays, *self._test_arrays
+        return *self._arrays_of(self._train), *self._arrays_of(self._test)
 
     @property
     def train_labels(self):
         """Array `(N,)`."""
-        return self._train_arrays[1]
+        return self.arrays[1]
 
     @property
     def test_labels(self):
         """Array `(M,)`."""
-        return self._test_arrays[1]
+        return self.arrays[3]
 
     @property
     def train_images(self):
@@ -61,14 +63,6 @@ class Downstream:
     def test_images(self):
         """Unbatched `tf.data.Dataset` of `(image, label)`, of the encoder's shape."""
         return self._images(self._test)
-
-    @functools.cached_property
-    def _train_arrays(self):
-        return self._arrays_of(self._train)
-
-    @functools.cached_property
-    def _test_arrays(self):
-        return self._arrays_of(self._test)
 
     def _fitted(self, split):
         if not isinstance(split, tf.data.Dataset):

@@ -1,12 +1,15 @@
 """Transfer in one call: an encoder, several datasets, several protocols, one report."""
 
+import dataclasses
 import time
 
 import keras
 
 from keras_tc2 import encoders
 from keras_tc2.transfer import protocols as registry
+from keras_tc2.transfer.domain_set import DomainSet
 from keras_tc2.transfer.downstream import Downstream
+from keras_tc2.transfer.feature_cache import FeatureCache
 from keras_tc2.transfer.features import FeatureExtractor
 from keras_tc2.transfer.report import TransferReport
 from keras_tc2.transfer.sources import named_sources, train_and_test
@@ -19,6 +22,7 @@ def evaluate(
     *,
     protocols=("knn", "linear"),
     data_dir=None,
+    cache_dir=None,
     encoder_name=None,
     batch_size=256,
     seed=0,
@@ -37,11 +41,13 @@ def evaluate(
         datasets: a dataset name or a list of them, as `keras_tc2.data.load` knows
             them, with splits `"train"` and `"test"`; or a dict from name to
             `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
-            to a pair of `tf.data.Dataset`s of `(image, label)`, or to a pair of split
-            names.
+            to a pair of `tf.data.Dataset`s of `(image, label)`, to a pair of split
+            names, or to a dict from domain name to any of these.
         protocols: sequence of names or of protocol objects, such as `KNN(k=5)`.
             Defaults to `("knn", "linear")`.
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
+        cache_dir: folder. Features are kept there and found again by the content of
+            encoder and images. Defaults to `None`, kept for this call alone.
         encoder_name: str. The report's name of the encoder. Defaults to the folder or
             repository, or the model's name.
         batch_size: int. Images encoded at once. Defaults to `256`.
@@ -78,43 +84,25 @@ def evaluate(
         encoder_name = encoder_name or encoder
         encoder = encoders.from_pretrained(encoder)
     encoder_name = encoder_name or getattr(encoder, "name", "features")
-    extract = None
-    if encoder is not None:
-        extractor = FeatureExtractor(encoder)
+    extract = _extraction(encoder, batch_size, cache_dir, verbose)
 
-        def extract(images):
-            return extractor(images, batch_size=batch_size, verbose=verbose)
+    def downstream_of(name, source):
+        if isinstance(source, dict):
+            parts = {key: downstream_of(key, part) for key, part in source.items()}
+            return DomainSet(name, parts)
+        train, test = train_and_test(name, source, data_dir)
+        return Downstream(
+            name, encoder=encoder, train=train, test=test, extract=extract, seed=seed
+        )
 
     rows, notes, feature_seconds = [], [], {}
     for name, source in sources.items():
-        train, test = train_and_test(name, source, data_dir)
-        downstream = Downstream(
-            name,
-            encoder=encoder,
-            train=train,
-            test=test,
-            extract=extract,
-            seed=seed,
-        )
+        downstream = downstream_of(name, source)
         for protocol in chosen:
-            start = time.perf_counter() - downstream.feature_seconds
-            scores = protocol(downstream)
-            seconds = time.perf_counter() - start - downstream.feature_seconds
-            for score in scores:
-                rows.append(
-                    {
-                        "encoder": encoder_name,
-                        "dataset": name,
-                        "protocol": score.protocol,
-                        "metric": score.metric,
-                        "accuracy": score.accuracy,
-                        "spread": score.spread,
-                        "seconds": seconds / len(scores),
-                        "seed": seed,
-                        "details": score.details,
-                        "per_image": score.per_image,
-                    }
-                )
+            if verbose:
+                print(f"{name}: {type(protocol).__name__}", flush=True)
+            shared = {"encoder": encoder_name, "dataset": name, "seed": seed}
+            rows += [{**shared, **row} for row in _rows(protocol, downstream)]
         notes += [f"{name}: {note}" for note in downstream.notes]
         feature_seconds[name] = downstream.feature_seconds
     settings = {
@@ -125,3 +113,27 @@ def evaluate(
         "feature_seconds": {encoder_name: feature_seconds},
     }
     return TransferReport(rows, settings=settings, notes=notes)
+
+
+def _extraction(encoder, batch_size, cache_dir, verbose):
+    if encoder is None:
+        return None
+    extractor = FeatureExtractor(encoder)
+
+    def extract(images):
+        return extractor(images, batch_size=batch_size, verbose=verbose)
+
+    if cache_dir is None:
+        return extract
+    return FeatureCache(cache_dir, extract=extract, encoder=encoder)
+
+
+def _rows(protocol, downstream):
+    """What one protocol measured; its seconds are shared among its scores."""
+    start = time.perf_counter() - downstream.feature_seconds
+    scores = protocol(downstream)
+    seconds = time.perf_counter() - start - downstream.feature_seconds
+    return [
+        {**dataclasses.asdict(score), "seconds": seconds / len(scores)}
+        for score in scores
+    ]

@@ -17,7 +17,7 @@ def few_shot(
     *,
     shots=(1, 2, 5, 10, 25),
     num_draws=10,
-    regularization=0.1,
+    regularization=0.3,
     seed=0,
 ):
     """Accuracy from a few labelled images of each class, over several draws of them.
@@ -35,7 +35,7 @@ def few_shot(
         shots: int, or sequence of ints >= 1. Images of each class. Defaults to
             `(1, 2, 5, 10, 25)`.
         num_draws: int >= 1. Draws for each number of shots. Defaults to `10`.
-        regularization: float > 0. Relative L2 weight. Defaults to `0.1`.
+        regularization: float > 0. Relative L2 weight. Defaults to `0.3`.
         seed: int. Draws the images: the same for every encoder, so that comparisons
             are paired. Defaults to `0`.
 

@@ -1,0 +1,197 @@
+"""Fine-tuning: the encoder itself is trained on the downstream labels."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_tc2 import checks
+from keras_tc2.transfer.classifier import FineTuned, freeze_first_layers
+from keras_tc2.transfer.features import FeatureExtractor, extract_features
+from keras_tc2.transfer.held_out import held_out_part
+from keras_tc2.transfer.protocol import Protocol
+from keras_tc2.transfer.score import Score
+
+# The least steps of an epoch, so that a handful of images still train a head.
+MIN_STEPS = 20
+
+
+def fine_tune(
+    encoder,
+    train,
+    test,
+    *,
+    epochs=20,
+    batch_size=128,
+    learning_rate=1e-3,
+    encoder_learning_rate_factor=0.3,
+    num_frozen_layers=0,
+    validation_fraction=0.1,
+    patience=5,
+    augmentation=None,
+    seed=0,
+    verbose=0,
+):
+    """Trains a copy of the encoder with a linear head, and counts test images right.
+
+    Adam on cross-entropy. An epoch goes over the images once, or as often as makes 20
+    steps. A part of train, held out class by class, stops training
+    and chooses the epoch whose weights are kept; test is read once, at the end. The
+    encoder that was given does not change.
+
+    Args:
+        encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`
+            with a `get_config`.
+        train: `(images, labels)` arrays, or an unbatched `tf.data.Dataset` of
+            `(image, label)`, images as the encoder takes them.
+        test: the same.
+        epochs: int. At most so many. Defaults to `20`.
+        batch_size: int. Defaults to `128`.
+        learning_rate: float. Adam's, for the head. Defaults to `1e-3`.
+        encoder_learning_rate_factor: float >= 0. The encoder learns at this times
+            `learning_rate`; 0 trains the head alone. Defaults to `0.3`.
+        num_frozen_layers: int. The first so many layers that have weights stay as they
+            are, their normalisation statistics too. Defaults to `0`.
+        validation_fraction: float in (0, 1). Share of train held out. Defaults to
+            `0.1`.
+        patience: int. Epochs without a better validation loss before training stops.
+            Defaults to `5`.
+        augmentation: layer or callable on a batch of raw train images, or None.
+            Defaults to `None`.
+        seed: int. Draws the held-out part, the head's start and the order of images.
+            Defaults to `0`.
+        verbose: int. As in `fit`. Defaults to `0`.
+
+    Returns:
+        Dict: `"accuracy"`, `"predictions"` (array `(M,)`), `"history"` (Keras's dict),
+        `"num_epochs"` and `"model"`, the fine-tuned `keras.Model` from images to
+        logits over `"classes"`.
+
+    Raises:
+        ValueError: if an argument is out of range, train has no class of two images,
+            or the encoder cannot be copied.
+    """
+    checks.integer("epochs", epochs)
+    checks.positive("learning_rate", learning_rate)
+    checks.non_negative("encoder_learning_rate_factor", encoder_learning_rate_factor)
+    checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
+    checks.integer("patience", patience, at_least=0)
+    train, test = as_dataset(train), as_dataset(test)
+    copy = copy_of(encoder)
+    if encoder_learning_rate_factor == 0:
+        copy.trainable = False
+    freeze_first_layers(copy, num_frozen_layers)
+
+    labels = np.asarray([label for _, label in train.as_numpy_iterator()])
+    classes, class_ids = np.unique(labels, return_inverse=True)
+    fit_part, held_part = held_out_part(labels, fraction=validation_fraction, seed=seed)
+    ids = tf.constant(class_ids)
+    numbered = train.enumerate().map(lambda i, pair: (pair[0], ids[i]))
+    keras.utils.set_random_seed(seed)
+    model = FineTuned(
+        copy,
+        num_classes=len(classes),
+        feature_dim=extract_features(copy, train.take(1)).shape[1],
+        seed=seed,
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        encoder_optimizer=keras.optimizers.Adam(
+            learning_rate * (encoder_learning_rate_factor or 1.0)
+        ),
+    )
+    fit_batches = (
+        subset(numbered, fit_part, len(labels))
+        .cache()
+        .shuffle(min(len(fit_part), 10_000), seed=seed)
+        .repeat(math.ceil(MIN_STEPS * batch_size / len(fit_part)))
+        .batch(batch_size)
+    )
+    if augmentation is not None:
+        fit_batches = fit_batches.map(lambda x, y: (augmentation(x), y))
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=patience, restore_best_weights=True
+    )
+    history = model.fit(
+        fit_batches.prefetch(tf.data.AUTOTUNE),
+        validation_data=subset(numbered, held_part, len(labels))
+        .batch(batch_size)
+        .cache(),
+        epochs=epochs,
+        callbacks=[stopping],
+        verbose=verbose,
+    )
+    logits, test_labels = FeatureExtractor(model)(test, batch_size=batch_size)
+    predictions = classes[np.argmax(logits, axis=1)]
+    return {
+        "accuracy": float(np.mean(predictions == test_labels)),
+        "predictions": predictions,
+        "history": history.history,
+        "num_epochs": len(history.epoch),
+        "model": model,
+        "classes": classes,
+    }
+
+
+def copy_of(encoder):
+    """A new model with the configuration and weights of `encoder`.
+
+    Raises:
+        ValueError: if it has no configuration.
+    """
+    try:
+        config = keras.saving.serialize_keras_object(encoder)
+        config.pop("compile_config", None)
+        copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(
+            f"The encoder {encoder.name!r} cannot be copied for fine-tuning: give its "
+            "class `get_config` and register it with "
+            "`keras.saving.register_keras_serializable`."
+        ) from error
+    copy.set_weights(encoder.get_weights())
+    return copy
+
+
+def as_dataset(pairs):
+    """Unbatched `(image, label)` from arrays or from such a dataset."""
+    if isinstance(pairs, tf.data.Dataset):
+        return pairs
+    images, labels = (np.asarray(array) for array in pairs)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"Images and labels must be as many. Received {len(images)} images and "
+            f"{len(labels)} labels."
+        )
+    return tf.data.Dataset.from_tensor_slices((images, labels))
+
+
+def subset(dataset, indices, number):
+    """The elements of `dataset`, `number` in all, whose position is in `indices`."""
+    wanted = np.zeros(number, bool)
+    wanted[indices] = True
+    wanted = tf.constant(wanted)
+    chosen = dataset.enumerate().filter(lambda i, _: wanted[i]).map(lambda _, x: x)
+    return chosen.apply(tf.data.experimental.assert_cardinality(len(indices)))
+
+
+class FineTuning(Protocol):
+    """The protocol `"fine_tuning"`: `fine_tune` as a row of a report."""
+
+    function = staticmethod(fine_tune)
+
+    def __call__(self, downstream):
+        """One score."""
+        tuned = fine_tune(
+            downstream.encoder,
+            downstream.train_images,
+            downstream.test_images,
+            seed=downstream.seed,
+            **self.options,
+        )
+        correct = tuned["predictions"] == downstream.test_labels
+        details = {"num_epochs": tuned["num_epochs"]}
+        return [
+            Score("fine_tuning", tuned["accuracy"], per_image=correct, details=details)
+        ]
