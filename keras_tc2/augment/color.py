@@ -4,7 +4,7 @@ import warnings
 
 import tensorflow as tf
 
-from keras_tc2.augment.per_image import over_pixels
+from keras_tc2.augment.per_image import clip_to_unit, over_pixels
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -41,7 +41,7 @@ def scale_contrast(images, factors):
     else:
         means = tf.reduce_mean(channel_means, axis=-1)
     blended = images * over_pixels(factors) + over_pixels((1.0 - factors) * means)
-    return tf.clip_by_value(blended, 0.0, 1.0)
+    return clip_to_unit(blended)
 
 
 def scale_saturation(images, factors):
@@ -63,7 +63,7 @@ def scale_saturation(images, factors):
     shape = tf.shape(images)
     pixels = tf.reshape(images, (shape[0], shape[1] * shape[2], 3))
     blended = tf.reshape(tf.matmul(pixels, matrices), shape)
-    return tf.clip_by_value(blended, 0.0, 1.0)
+    return clip_to_unit(blended)
 
 
 def shift_hue(images, shifts):

@@ -1,4 +1,4 @@
-"""Draws and choices that differ from image to image of one batch."""
+"""Draws and choices that differ from image to image of one batch, and the clip."""
 
 import tensorflow as tf
 
@@ -16,6 +16,11 @@ def draw_events(images, seed, probability):
 def over_pixels(values):
     """Numbers `(batch,)` as `(batch, 1, 1, 1)`, to broadcast over images."""
     return values[:, None, None, None]
+
+
+def clip_to_unit(images):
+    """Clips to [0, 1] in one pass; `tf.clip_by_value` makes two."""
+    return tf.raw_ops.ClipByValue(t=images, clip_value_min=0.0, clip_value_max=1.0)
 
 
 def transform_groups(images, groups, transformations):

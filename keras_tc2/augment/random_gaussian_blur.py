@@ -116,27 +116,29 @@ class RandomGaussianBlur(ImageAugmentation):
 def _blur(images, sigmas, radius):
     """Convolves each image with its own kernel, rows and columns apart."""
     height, width = images.shape[1:3]
-    distances = tf.range(radius + 1, dtype=tf.float32)
-    halves = tf.exp(-tf.square(distances / sigmas[:, None]) / 2.0)
-    halves /= 2.0 * tf.reduce_sum(halves, axis=1, keepdims=True) - halves[:, :1]
-    return apply_separable(images, _matrices(halves, height), _matrices(halves, width))
+    rows = _matrices(sigmas, radius, height)
+    columns = rows if width == height else _matrices(sigmas, radius, width)
+    return apply_separable(images, rows, columns)
 
 
-def _matrices(halves, length):
-    """Convolution with reflected borders along one axis, as matrices.
+def _matrices(sigmas, radius, length):
+    """Convolution with reflected borders along one axis, `(batch, length, length)`.
 
-    `halves` are kernels `(batch, radius + 1)` from their centre outwards. A pixel j
-    reaches pixel i directly, and from its mirror images at -j and 2 (length - 1) - j.
-    The mirrors on the border itself do not count.
+    Pixel j reaches pixel i directly, and from its mirror images at -j and at
+    2 (length - 1) - j; the pixels on the border are their own mirror image.
     """
-    radius = halves.shape[1] - 1
-    i, j = np.indices((length, length))
+    i, j = np.indices((length, length), dtype="float32")
+    last = length - 1
     paths = [
         np.abs(i - j),
-        np.where(j > 0, i + j, radius + 1),
-        np.where(j < length - 1, 2 * (length - 1) - i - j, radius + 1),
+        np.where(j > 0, i + j, np.inf),
+        np.where(j < last, 2 * last - i - j, np.inf),
     ]
-    halves = tf.pad(halves, [[0, 0], [0, 1]])
-    return tf.add_n(
-        [tf.gather(halves, np.minimum(d, radius + 1), axis=1) for d in paths]
+    sigmas = sigmas[:, None, None]
+    weights = tf.add_n(
+        [
+            tf.exp(-0.5 * tf.square(np.where(path <= radius, path, np.inf) / sigmas))
+            for path in paths
+        ]
     )
+    return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_tc2.augment.per_image import clip_to_unit
+
 
 def apply_separable(images, rows, columns):
     """Computes `rows @ image @ columns^T` for each image and channel.
@@ -23,6 +25,6 @@ def apply_separable(images, rows, columns):
     images = tf.reshape(images, (batch, out_height, width, channels))
     images = tf.transpose(images, (0, 2, 1, 3))
     images = tf.reshape(images, (batch, width, out_height * channels))
-    images = tf.clip_by_value(tf.matmul(columns, images), 0.0, 1.0)
+    images = clip_to_unit(tf.matmul(columns, images))
     images = tf.reshape(images, (batch, out_width, out_height, channels))
     return tf.transpose(images, (0, 2, 1, 3))
