@@ -3,6 +3,15 @@
 from keras_tc2.data.epochs import EpochCounter
 from keras_tc2.data.folder_manifest import FolderManifest
 from keras_tc2.data.load import load
+from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
 from keras_tc2.data.views import multi_views, two_views
 
-__all__ = ["EpochCounter", "FolderManifest", "load", "multi_views", "two_views"]
+__all__ = [
+    "ChannelStatistics",
+    "EpochCounter",
+    "FolderManifest",
+    "channel_statistics",
+    "load",
+    "multi_views",
+    "two_views",
+]

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.labels import check_labels
+from keras_tc2.data.pixel_format import check_channels
 from keras_tc2.data.random_access import RandomAccess
 
 CHECKED_AT_ONCE = 1024
@@ -74,6 +75,9 @@ class ArrayImages(RandomAccess):
         order = np.argsort(rows)
         images = np.empty((len(rows), *self._shape), self._dtype.as_numpy_dtype)
         images[order] = self._array[rows[order]]
+        if images.dtype.kind == "f":
+            for row, image in zip(rows, images, strict=True):
+                check_pixels(image[None], self.pixel_format.value_range, first=row)
         return images
 
     def _finish(self, image):
@@ -92,8 +96,8 @@ def matches_array(request):
     """Whether the source is an array, or a pair (images, labels)."""
     source = request.source
     if isinstance(source, tuple | list):
-        return len(source) == 2 and all(hasattr(part, "shape") for part in source)
-    return isinstance(source, np.ndarray | tf.Tensor)
+        return len(source) == 2 and _is_array(source[0])
+    return _is_array(source)
 
 
 def read_array(request):
@@ -101,48 +105,64 @@ def read_array(request):
     request.refuse_split("An array")
     pair = isinstance(request.source, tuple | list)
     images, labels = request.source if pair else (request.source, None)
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
     if request.labels and labels is None:
         raise ValueError(
             "`labels=True` needs a pair (images, labels). Received: images only, shape "
-            f"{images.shape}"
+            f"{tuple(images.shape)}"
         )
     return array_images(images, labels if request.labels else None, request)
 
 
 def array_images(images, labels, request):
     """Checks arrays of images and labels, and gives random access to them."""
-    check_image_array(images, value_range=request.pixel_format.value_range)
+    if isinstance(images, tf.Tensor):
+        images = images.numpy()
+    value_range = request.pixel_format.value_range
+    check_image_shape(images.shape)
+    if type(images) is np.ndarray:
+        check_pixels(images, value_range)
     if labels is not None:
         labels = check_labels(labels, len(images))
-    pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
-    source = ArrayImages(images, labels, pixel_format)
-    pixel_format.convert(tf.zeros((1, 1, images.shape[-1]), source._dtype))
-    return source.dataset()
+    channels = images.shape[-1]
+    pixel_format = request.pixel_format.resolve(images.dtype, channels)
+    check_channels(channels, pixel_format.channels)
+    return ArrayImages(images, labels, pixel_format).dataset()
 
 
-def check_image_array(images, *, value_range=None):
-    """Raises `ValueError` unless `images` are `(N, H, W, C)` with pixels in range."""
-    if images.ndim != 4 or 0 in images.shape:
+def check_image_shape(shape):
+    """Raises `ValueError` unless it is the shape `(N, H, W, C)` of some images."""
+    if len(shape) != 4 or 0 in shape:
         raise ValueError(
             "Images must be an array (N, H, W, C) with none of them 0; for grey images "
             "pass `images[..., None]`, for a single one `images[None]`. Received: "
-            f"shape {tuple(images.shape)}"
+            f"shape {tuple(shape)}"
         )
+
+
+def check_pixels(images, value_range=None, first=0):
+    """Raises `ValueError` if float pixels are not finite, or not in [0, 1].
+
+    Args:
+        images: array `(N, H, W, C)`.
+        value_range: if given, values need only be finite.
+        first: int, the number of the first image, for messages.
+    """
     if not np.issubdtype(images.dtype, np.floating):
         return
     for start in range(0, len(images), CHECKED_AT_ONCE):
-        part = np.asarray(images[start : start + CHECKED_AT_ONCE])
+        part = images[start : start + CHECKED_AT_ONCE]
         bad = ~np.isfinite(part).all(axis=(1, 2, 3))
+        if value_range is None:
+            bad |= (part < 0).any(axis=(1, 2, 3)) | (part > 1).any(axis=(1, 2, 3))
         if bad.any():
+            where = int(np.argmax(bad))
             raise ValueError(
-                "Images must not hold NaN or infinite pixels. Received them in image "
-                f"{start + int(np.argmax(bad))} of {len(images)}"
+                "Float pixels must be finite and in [0, 1]: divide by 255, pass uint8, "
+                "or tell `load` the `value_range=(low, high)`. Received: values from "
+                f"{part[where].min()} to {part[where].max()} in image "
+                f"{first + start + where}"
             )
-        low, high = float(part.min()), float(part.max())
-        if value_range is None and (low < 0 or high > 1):
-            raise ValueError(
-                "Float images must be in [0, 1]: divide by 255, pass uint8, or say "
-                "`value_range=(low, high)`. Received: values from "
-                f"{low:g} to {high:g} in images {start} to {start + len(part) - 1}"
-            )
+
+
+def _is_array(source):
+    return all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__"))

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2.data.array_source import ArrayImages, check_image_array
+from keras_tc2.data.array_source import ArrayImages, check_image_shape, check_pixels
 from keras_tc2.data.epochs import fold_seed, permutation
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.random_access import batch_images, random_access_of, without_label
@@ -43,7 +43,8 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
 def _array_dataset(images):
     """A dataset of an array, for its random access."""
     images = np.asarray(images)
-    check_image_array(images)
+    check_image_shape(images.shape)
+    check_pixels(images)
     pixel_format = PixelFormat().resolve(images.dtype, images.shape[-1])
     return ArrayImages(images, None, pixel_format).dataset()
 

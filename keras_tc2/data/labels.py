@@ -29,15 +29,39 @@ def check_labels(labels, num_images):
             "Labels must be >= 0; leave unlabelled images out. Received: label "
             f"{labels[where]} for image {where}"
         )
-    check_several_classes(labels)
+    _check_several_classes(labels)
     return labels.astype(np.int64)
 
 
-def check_several_classes(labels):
+def number_classes(names, class_names):
+    """The number of every name's class, int64 `(N,)`.
+
+    Args:
+        names: list of str, the class of each image.
+        class_names: list of all classes in the order of their numbers, or `None`: the
+            names that occur, sorted.
+
+    Raises:
+        ValueError: if a name is not in `class_names`, or if all are the same.
+    """
+    _check_several_classes(names)
+    if class_names is None:
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    numbers = {name: number for number, name in enumerate(class_names)}
+    unknown = sorted(set(names) - set(numbers))
+    if unknown:
+        raise ValueError(
+            f"Every class must be in `class_names`, {list(class_names)}. Received: "
+            f"{', '.join(map(repr, unknown[:10]))}"
+        )
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def _check_several_classes(labels):
     """Raises `ValueError` if all labels are the same: nothing could be learnt."""
-    classes = np.unique(labels)
+    classes = sorted(set(labels))
     if len(classes) < 2:
         raise ValueError(
             f"Labelled data need at least two classes. Received: {len(labels)} images, "
-            f"all of class {classes[0]!r}"
+            f"all of class {classes[0]!s}"
         )

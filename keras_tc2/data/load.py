@@ -4,8 +4,15 @@ import pathlib
 
 from keras_tc2 import checks
 from keras_tc2.data.array_source import matches_array, read_array
+from keras_tc2.data.csv_source import matches_csv, read_csv
 from keras_tc2.data.dataset_source import matches_dataset, read_dataset
 from keras_tc2.data.folder_source import matches_folder, read_folder
+from keras_tc2.data.hdf5_source import matches_hdf5, read_hdf5
+from keras_tc2.data.hugging_face_source import (
+    matches_hugging_face,
+    read_hugging_face,
+)
+from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.request import Request
 from keras_tc2.data.tfds_source import (
@@ -14,12 +21,18 @@ from keras_tc2.data.tfds_source import (
     read_name,
     read_prepared,
 )
+from keras_tc2.data.tfrecord_source import matches_tfrecords, read_tfrecords
 
 # The first kind that recognises a source reads it.
 KINDS = (
     (matches_dataset, read_dataset),
+    (matches_hugging_face, read_hugging_face),
     (matches_array, read_array),
+    (matches_csv, read_csv),
+    (matches_numpy_file, read_numpy_file),
+    (matches_hdf5, read_hdf5),
     (matches_prepared, read_prepared),
+    (matches_tfrecords, read_tfrecords),
     (matches_folder, read_folder),
     (matches_name, read_name),
 )
@@ -41,6 +54,7 @@ def load(
     image_key=None,
     label_key=None,
     manifest=None,
+    class_names=None,
 ):
     """Images from a dataset, folder, file or array, as one kind of dataset.
 
@@ -56,15 +70,23 @@ def load(
             - a folder that TensorFlow Datasets prepared;
             - a folder of images, flat or nested. With `labels=True`, its sub-folders
               are the classes, numbered in the order of their names;
-            - an array of images `(N, H, W, C)`, or a pair `(images, labels)`;
+            - a CSV file with a header line and the column `path`, relative to the
+              file, and perhaps `label` (numbers or names) and `split`;
+            - a `.npy` or HDF5 file of images `(N, H, W, C)`, read as needed;
+            - a TFRecord file of encoded images, or a folder of such files;
+            - an array of images `(N, H, W, C)`, or a pair `(images, labels)`. Besides
+              NumPy's, anything that is indexed like one, such as a memory map or an
+              HDF5 dataset, which is then read as needed;
             - an unbatched `tf.data.Dataset` of images, pairs `(image, label)` or
-              dicts.
+              dicts;
+            - a `Dataset` or `DatasetDict` of Hugging Face's package `datasets`.
 
             A name is that of an existing file or folder first, and of a dataset if
             there is none or if `data_dir` is given.
         split: str. Split of a dataset, which TensorFlow Datasets lets one cut, as in
-            `"train[:80%]"`; or a sub-folder of a folder of images. A folder without a
-            sub-folder `"train"` is all training images. Defaults to `"train"`.
+            `"train[:80%]"`; or a sub-folder of a folder of images, group of an HDF5
+            file or value of the column `split` of a CSV file. What is not divided in
+            this way is all `"train"`. Defaults to `"train"`.
         labels: bool. Whether to yield `(image, label)`. Defaults to `False`.
         data_dir: folder where TensorFlow Datasets keeps prepared datasets. Defaults to
             its own.
@@ -96,6 +118,10 @@ def load(
         manifest: path of a file. The list of a folder's images is saved in it, and
             read from it while no folder has changed; see `FolderManifest`. Defaults to
             `None`.
+        class_names: list of str. All classes of a folder or CSV file in the order of
+            their numbers, so that several folders number them alike; others are an
+            error. `None` numbers those that occur in the order of their names.
+            Defaults to `None`.
 
     Returns:
         Unbatched `tf.data.Dataset` of images `(height, width, channels)`, uint8 or
@@ -136,6 +162,7 @@ def load(
         image_key=image_key,
         label_key=label_key,
         manifest=manifest,
+        class_names=class_names,
     )
     for matches, read in KINDS:
         if matches(request):

@@ -121,14 +121,19 @@ def default_range(dtype):
 def match_channels(image, channels):
     """Grey to colour or back; any other change of the channels is an error."""
     have = image.shape[-1]
+    check_channels(have, channels)
     if have == channels:
         return image
-    if (have, channels) == (1, 3):
+    if channels == 3:
         return tf.image.grayscale_to_rgb(image)
-    if (have, channels) == (3, 1):
-        grey = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))
-        return tf.cast(tf.round(grey) if image.dtype.is_integer else grey, image.dtype)
-    raise ValueError(
-        f"has {have} channels where {channels} are expected; only grey (1) and colour "
-        "(3) can be turned into each other, by `channels=1` or `channels=3`"
-    )
+    grey = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))
+    return tf.cast(tf.round(grey) if image.dtype.is_integer else grey, image.dtype)
+
+
+def check_channels(have, wanted):
+    """Raises `ValueError` if images of `have` channels cannot get `wanted` ones."""
+    if have != wanted and (have, wanted) not in ((1, 3), (3, 1)):
+        raise ValueError(
+            f"has {have} channels where {wanted} are expected; only grey (1) and "
+            "colour (3) can be turned into each other"
+        )

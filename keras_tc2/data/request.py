@@ -22,6 +22,7 @@ class Request:
     image_key: str | None
     label_key: str | None
     manifest: str | None
+    class_names: tuple | None
 
     @property
     def path(self):

@@ -1,0 +1,98 @@
+"""EncodedImages: what sources of encoded images share, be they files or records."""
+
+import itertools
+
+import tensorflow as tf
+
+from keras_tc2.data.broken_images import BrokenImages
+from keras_tc2.data.decode import Decoder, decode_all
+from keras_tc2.data.read_picture import read_picture
+
+TRIED_FIRST = 100
+
+
+class EncodedImages:
+    """Decodes the encoded images of a source, and says which are broken and why.
+
+    An item is whatever stands for one image in the source, such as a path or a number.
+
+    Args:
+        items: iterable of items, the first of which are tried, so that an image
+            decides what the request leaves open.
+        size: int, or `None` if it is not known.
+        read: function from an item to `(name, read_bytes)`, the image as messages
+            name it and a function without arguments that gives its bytes.
+        request: `Request`.
+        where: str, the source as messages name it.
+
+    Attributes:
+        pixel_format: `PixelFormat`, resolved.
+        first_shape: `(height, width, channels)` of the first image that can be read.
+    """
+
+    def __init__(self, items, size, read, request, where):
+        self._read = read
+        self._broken = BrokenImages(
+            request.on_error, request.max_skipped_share, size, where, self._explain
+        )
+        raw = self._first_readable(items, request)
+        self.pixel_format = request.pixel_format.resolve(raw.dtype, raw.shape[2])
+        self.first_shape = (
+            *(self.pixel_format.image_size or raw.shape[:2]),
+            self.pixel_format.channels,
+        )
+        self._decoder = Decoder(self.pixel_format, request.max_pixels)
+
+    def elements(self, items, decode, items_between):
+        """Decoded images, in the order of the items.
+
+        Args:
+            items: dataset of tuples of tensors, one for each image.
+            decode: function from `(to_image, *item)` to an image, or to
+                `(image, label)`, where `to_image` turns bytes into an image.
+            items_between: function from int64 tensors `first`, `last` to the items
+                that `read` knows, as a tensor, of the numbers in [first, last).
+        """
+
+        def examine(first, last):
+            return tf.numpy_function(
+                self._broken.examine, [items_between(first, last)], tf.int64
+            )
+
+        def report():
+            return tf.numpy_function(self._broken.report, [], tf.int64)
+
+        return decode_all(
+            items, lambda *item: decode(self._decoder.decode, *item), examine, report
+        )
+
+    def _first_readable(self, items, request):
+        for item in itertools.islice(items, TRIED_FIRST):
+            name, read_bytes = self._read(item)
+            try:
+                return read_picture(
+                    read_bytes(),
+                    channels=request.pixel_format.channels,
+                    max_pixels=request.max_pixels,
+                )
+            except (ValueError, OSError) as error:
+                self._broken.add(name, _reason(error))
+        raise ValueError(
+            f"None of the first {TRIED_FIRST} images can be read. "
+            f"{self._broken.summary()}"
+        )
+
+    def _explain(self, item):
+        """`(name, what is wrong with the image)`."""
+        name, read_bytes = self._read(item)
+        try:
+            self._decoder.read(read_bytes())
+        except (ValueError, OSError) as error:
+            return name, _reason(error)
+        return name, "cannot be decoded by TensorFlow, though Pillow can; save it anew"
+
+
+def _reason(error):
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror}"
+    return str(error)

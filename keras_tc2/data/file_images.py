@@ -1,0 +1,54 @@
+"""FileImages: image files, read by number."""
+
+import functools
+import os
+import pathlib
+
+import tensorflow as tf
+
+from keras_tc2.data.encoded_images import EncodedImages
+from keras_tc2.data.random_access import RandomAccess
+
+
+class FileImages(RandomAccess):
+    """Image files, and perhaps their labels.
+
+    Args:
+        paths: list of str.
+        labels: int64 array `(N,)`, or `None`.
+        request: `Request`.
+        where: str, the source as messages name it.
+    """
+
+    def __init__(self, paths, labels, request, where):
+        self._encoded = EncodedImages(paths, len(paths), _read, request, where)
+        super().__init__(
+            len(paths),
+            self._encoded.first_shape,
+            may_skip=request.on_error == "skip",
+        )
+        self._labels = labels
+        with tf.device("CPU"):
+            self._paths = tf.constant(paths)
+
+    def elements(self, indices):
+        """See the base class."""
+        paths = tf.gather(self._paths, indices)
+        item = (paths,)
+        if self._labels is not None:
+            item = (paths, tf.gather(self._labels, indices))
+
+        def decode(to_image, path, *label):
+            image = to_image(tf.io.read_file(path))
+            return (image, *label) if label else image
+
+        return self._encoded.elements(
+            tf.data.Dataset.from_tensor_slices(item),
+            decode,
+            lambda first, last: paths[first:last],
+        )
+
+
+def _read(path):
+    path = os.fsdecode(path)
+    return path, functools.partial(pathlib.Path.read_bytes, pathlib.Path(path))

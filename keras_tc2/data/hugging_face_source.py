@@ -1,0 +1,98 @@
+"""Datasets of Hugging Face's package `datasets`, of images in a column."""
+
+import functools
+import pathlib
+
+import tensorflow as tf
+
+from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
+from keras_tc2.data.encoded_images import EncodedImages
+from keras_tc2.data.labels import check_labels
+from keras_tc2.data.random_access import RandomAccess
+
+
+class HuggingFaceImages(RandomAccess):
+    """Rows of a `datasets.Dataset`, read by number.
+
+    Args:
+        rows: `datasets.Dataset` whose column `image_key` gives encoded images.
+        image_key: str.
+        labels: int64 array `(N,)`, or `None`.
+        request: `Request`.
+    """
+
+    def __init__(self, rows, image_key, labels, request):
+        self._rows = rows
+        self._image_key = image_key
+        self._labels = labels
+        self._encoded = EncodedImages(
+            range(len(rows)), len(rows), self._read, request, "the dataset"
+        )
+        super().__init__(
+            len(rows), self._encoded.first_shape, may_skip=request.on_error == "skip"
+        )
+
+    def elements(self, indices):
+        """See the base class."""
+        item = (indices,)
+        if self._labels is not None:
+            item = (indices, tf.gather(self._labels, indices))
+
+        def decode(to_image, index, *label):
+            content = tf.numpy_function(self._content, [index], tf.string)
+            image = to_image(tf.ensure_shape(content, ()))
+            return (image, *label) if label else image
+
+        return self._encoded.elements(
+            tf.data.Dataset.from_tensor_slices(item),
+            decode,
+            lambda first, last: indices[first:last],
+        )
+
+    def _read(self, index):
+        return f"row {index}", functools.partial(self._content, index)
+
+    def _content(self, index):
+        """The encoded image of a row: its bytes, or those of the file it names."""
+        image = self._rows[int(index)][self._image_key]
+        if image is None:
+            raise ValueError("has no image")
+        if image["bytes"] is not None:
+            return image["bytes"]
+        return pathlib.Path(image["path"]).read_bytes()
+
+
+def matches_hugging_face(request):
+    """Whether the source is an object of the package `datasets`."""
+    return type(request.source).__module__.split(".")[0] == "datasets"
+
+
+def read_hugging_face(request):
+    """Opens a `Dataset`, or the split of a `DatasetDict`."""
+    import datasets
+
+    rows = request.source
+    if isinstance(rows, datasets.DatasetDict):
+        if request.split not in rows:
+            raise ValueError(
+                f"The dataset has the splits {sorted(rows)}. Received: "
+                f"split={request.split!r}"
+            )
+        rows = rows[request.split]
+    if not isinstance(rows, datasets.Dataset):
+        raise TypeError(
+            "`source` must be a `datasets.Dataset` or `DatasetDict`; make one of a "
+            f"stream by loading without `streaming`. Received: {type(rows).__name__}"
+        )
+    image_key = choose_key("image", request.image_key, rows.features, IMAGE_KEYS)
+    if not isinstance(rows.features[image_key], datasets.Image):
+        raise ValueError(
+            f"Column {image_key!r} must be a `datasets.Image`: cast it with "
+            f"`cast_column`. Received: {rows.features[image_key]}"
+        )
+    labels = None
+    if request.labels:
+        label_key = choose_key("label", request.label_key, rows.features, LABEL_KEYS)
+        labels = check_labels(rows[label_key][:], len(rows))
+    rows = rows.cast_column(image_key, datasets.Image(decode=False))
+    return HuggingFaceImages(rows, image_key, labels, request).dataset()

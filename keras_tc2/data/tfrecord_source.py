@@ -1,0 +1,57 @@
+"""TFRecord files whose examples hold encoded images."""
+
+import tensorflow as tf
+
+from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
+from keras_tc2.data.encoded_images import EncodedImages
+
+
+def matches_tfrecords(request):
+    """Whether the source is a TFRecord file, or a folder of such files."""
+    return request.path is not None and bool(_record_files(request.path))
+
+
+def read_tfrecords(request):
+    """Opens the files in the order of their names, as one stream."""
+    request.refuse_split("A TFRecord file")
+    files = [str(path) for path in _record_files(request.path)]
+    records = tf.data.TFRecordDataset(files)
+    first = next(records.as_numpy_iterator(), None)
+    if first is None:
+        raise ValueError(f"{str(request.path)!r} holds no records.")
+    keys = tf.train.Example.FromString(first).features.feature
+    image_key = choose_key("image", request.image_key, keys, IMAGE_KEYS)
+    features = {image_key: tf.io.FixedLenFeature((), tf.string)}
+    if request.labels:
+        label_key = choose_key("label", request.label_key, keys, LABEL_KEYS)
+        features[label_key] = tf.io.FixedLenFeature((), tf.int64)
+
+    def read(number):
+        def read_bytes():
+            record = records.skip(number).take(1).get_single_element()
+            try:
+                example = tf.io.parse_single_example(record, features)
+            except tf.errors.InvalidArgumentError as error:
+                raise ValueError(f"cannot be parsed: {error.message}") from error
+            return example[image_key].numpy()
+
+        return f"record {number} of {request.path}", read_bytes
+
+    def decode(to_image, record):
+        example = tf.io.parse_single_example(record, features)
+        image = to_image(example[image_key])
+        return (image, example[label_key]) if request.labels else image
+
+    encoded = EncodedImages(range(2**31), None, read, request, str(request.path))
+    return encoded.elements(records.map(lambda record: (record,)), decode, tf.range)
+
+
+def _record_files(path):
+    """The TFRecord files that a path is or holds, sorted."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if _is_record_file(file))
+    return [path] if _is_record_file(path) else []
+
+
+def _is_record_file(path):
+    return path.is_file() and (".tfrecord" in path.name or ".tfrec" in path.name)
