@@ -121,6 +121,7 @@ def array_images(images, labels, request):
     check_image_shape(images.shape)
     if type(images) is np.ndarray:
         check_pixels(images, value_range)
+        images = images.astype(images.dtype.newbyteorder("="), copy=False)
     if labels is not None:
         labels = check_labels(labels, len(images))
     channels = images.shape[-1]

@@ -28,11 +28,8 @@ def read_hdf5(request):
             f"An HDF5 file without a group {request.split!r}, such as this one,"
         )
     names = []
-    group.visititems(
-        lambda name, item: (
-            names.append(name) if isinstance(item, h5py.Dataset) else None
-        )
-    )
+    group.visit(names.append)
+    names = [name for name in names if isinstance(group[name], h5py.Dataset)]
     images = group[choose_key("image", request.image_key, names, IMAGE_KEYS)]
     labels = None
     if request.labels:

@@ -77,6 +77,8 @@ def _of_stream(images, batch_size, seed, shuffle_buffer):
     def batches_of(epoch):
         ordered = images
         if shuffle_buffer:
+            # Keeps the order independent of `tf.random.set_seed`.
+            tf.compat.v1.set_random_seed(1)
             order_seed = tf.cast(fold_seed(seed, epoch, ORDER)[0], tf.int64)
             ordered = images.shuffle(
                 shuffle_buffer, seed=order_seed, reshuffle_each_iteration=False
