@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from keras_tc2.encoders.network import in_float32
+from keras_tc2.encoders.publishable import Publishable
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class Encoder(keras.Model):
+class Encoder(Publishable, keras.Model):
     """A model from raw images to features, with its preprocessing.
 
     `encoder(raw)` is `encoder.encode(encoder.preprocess(raw))`. Pretrainers call
@@ -167,24 +168,6 @@ class Encoder(keras.Model):
     def compute_output_shape(self, input_shape):
         """(batch, feature_dim)."""
         return (input_shape[0], self.feature_dim)
-
-    def save_pretrained(self, folder):
-        """Writes the encoder to a folder, for `keras_tc2.from_pretrained`.
-
-        Writes `config.json` (builder, arguments, preprocessing, versions, and
-        `training_record` if there is one) and `model.weights.h5` (weights alone, no
-        optimizer). Files of these names are replaced.
-
-        Args:
-            folder: str or path; made if it is not there.
-
-        Raises:
-            ValueError: if the encoder was wrapped around a model, whose architecture
-                no registered builder gives.
-        """
-        from keras_tc2.encoders.pretrained import save_pretrained
-
-        save_pretrained(self, folder)
 
     def summary(self, *args, **kwargs):
         """Prints the layers of `network`; arguments as in `keras.Model.summary`."""

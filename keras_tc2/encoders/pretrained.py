@@ -45,35 +45,26 @@ def save_pretrained(encoder, folder):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
         # The network alone: a compiled encoder would add its optimizer.
-        encoder.network.save_weights(pathlib.Path(unfinished, hub.WEIGHTS_FILE))
-        weights = pathlib.Path(unfinished, hub.WEIGHTS_FILE)
-        config = _config(encoder, hub.sha256(weights))
-        hub.write_config(unfinished, hub.CONFIG_FILE, config)
+        weights_sha256 = hub.save_weights(encoder.network, unfinished)
+        hub.write_config(unfinished, hub.CONFIG_FILE, _config(encoder, weights_sha256))
         for name in (hub.WEIGHTS_FILE, hub.CONFIG_FILE):
             os.replace(pathlib.Path(unfinished, name), folder / name)
 
 
-def load_folder(folder, *, trainable=True):
+def load_folder(folder, *, trainable):
     """Reads an encoder from a folder that `save_pretrained` wrote.
 
     Builds by the registry, from checked arguments, and only then reads weights.
     """
     config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
     recipe, value_range = _checked_recipe(config)
-    weights = hub.safe_path(folder, hub.WEIGHTS_FILE, max_bytes=hub.MAX_WEIGHTS_BYTES)
-    hub.tensor_shapes(weights)
-    hub.check_size(weights, _count_parameters(recipe))
-    if hub.sha256(weights) != config["weights_sha256"]:
-        raise hub.WeightsError(
-            f"The checksum of {weights} is not the one in the config: the file was "
-            "damaged, or changed since. Fetch it anew (force_download=True) or save "
-            "the encoder again."
-        )
+    hub.check_weights(
+        folder,
+        sha256=config["weights_sha256"],
+        num_parameters=_count_parameters(recipe),
+    )
     encoder = create_from_recipe(recipe, value_range=value_range)
-    expected = _tensors_of(encoder.network)
-    hub.check_tensors(weights, expected)
-    hub.check_finite(weights, expected)
-    encoder.network.load_weights(weights)
+    hub.load_weights(encoder.network, folder)
     if encoder.feature_dim != config["feature_dim"]:
         raise hub.ConfigError(
             f"The config says {config['feature_dim']} features; its encoder gives "
@@ -172,11 +163,3 @@ def _count_parameters(recipe):
             return thread.submit(count).result()
         except (ValueError, TypeError) as error:
             raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
-
-
-def _tensors_of(network):
-    """The tensors that Keras writes for a network: name in the file to shape."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, hub.WEIGHTS_FILE)
-        network.save_weights(path)
-        return hub.tensor_shapes(path)

@@ -3,6 +3,7 @@
 Knows no encoder, only a config and weights.
 """
 
+from keras_tc2.hub.card import card_text, write_card
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
 from keras_tc2.hub.errors import (
     ConfigError,
@@ -12,23 +13,25 @@ from keras_tc2.hub.errors import (
     UnsafeFileError,
     WeightsError,
 )
+from keras_tc2.hub.fetch import fetch_folder
 from keras_tc2.hub.files import (
+    CARD_FILE,
     CONFIG_FILE,
-    MAX_WEIGHTS_BYTES,
+    PICTURES_FOLDER,
+    PRETRAINER_FOLDER,
+    SAFETENSORS_FILE,
     WEIGHTS_FILE,
-    safe_path,
-    sha256,
 )
-from keras_tc2.hub.weights_file import (
-    check_finite,
-    check_size,
-    check_tensors,
-    tensor_shapes,
-)
+from keras_tc2.hub.push import push_folder
+from keras_tc2.hub.safetensors_file import write_safetensors
+from keras_tc2.hub.weights import check_weights, load_weights, save_weights
 
 __all__ = [
+    "CARD_FILE",
     "CONFIG_FILE",
-    "MAX_WEIGHTS_BYTES",
+    "PICTURES_FOLDER",
+    "PRETRAINER_FOLDER",
+    "SAFETENSORS_FILE",
     "WEIGHTS_FILE",
     "ConfigError",
     "FolderError",
@@ -36,13 +39,15 @@ __all__ = [
     "NotAnEncoderError",
     "UnsafeFileError",
     "WeightsError",
-    "check_finite",
+    "card_text",
     "check_plain",
-    "check_size",
-    "check_tensors",
+    "check_weights",
+    "fetch_folder",
+    "load_weights",
+    "push_folder",
     "read_config",
-    "safe_path",
-    "sha256",
-    "tensor_shapes",
+    "save_weights",
+    "write_card",
     "write_config",
+    "write_safetensors",
 ]

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_tc2.hub import files
 from keras_tc2.hub.errors import ConfigError, NotAnEncoderError
+from keras_tc2.hub.redact import redact
 
 LIBRARY = "keras_tc2"
 FORMAT_VERSION = 1
@@ -17,13 +18,17 @@ MAX_NESTING = 2
 
 
 def write_config(folder, name, content):
-    """Writes `content`, a dict, with the library and format version in front."""
+    """Writes `content`, a dict, with the library and format version in front.
+
+    Access tokens of the Hub, such as one in a recorded command, are left out.
+    """
     text = json.dumps(
         {"library": LIBRARY, "format_version": FORMAT_VERSION, **content},
         indent=2,
         allow_nan=False,
     )
-    pathlib.Path(folder, name).write_text(text + "\n", encoding="utf-8")
+    path = pathlib.Path(folder, name)
+    path.write_text(redact(text) + "\n", encoding="utf-8")
 
 
 def read_config(folder, name, *, keys):

@@ -12,13 +12,14 @@ WEIGHTS_FILE = "model.weights.h5"
 SAFETENSORS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 PRETRAINER_FOLDER = "pretrainer"
+PICTURES_FOLDER = "pictures"
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 8 << 30
 
 
 def safe_path(folder, name, *, max_bytes):
-    """The real path of a file that a folder itself holds.
+    """The path of a file that a folder itself holds.
 
     Args:
         folder: str or path.
@@ -51,7 +52,7 @@ def safe_path(folder, name, *, max_bytes):
         raise UnsafeFileError(
             f"{path} has {status.st_size} bytes; at most {max_bytes} are read."
         )
-    return real
+    return path
 
 
 def sha256(path):

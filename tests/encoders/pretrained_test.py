@@ -11,6 +11,8 @@ import pytest
 
 from keras_tc2 import encoders, hub
 from keras_tc2.encoders import Encoder, from_pretrained, registry
+from keras_tc2.hub.files import sha256
+from keras_tc2.hub.weights_file import tensor_shapes
 from tests.test_case import TestCase
 
 
@@ -63,7 +65,7 @@ class SavePretrainedTest(TestCase):
         encoder.compile("adam", "mse")
         encoder.fit(images(4, 8, 8, 1), np.ones((4, 4)), verbose=0)
         encoder.save_pretrained(tmp_path)
-        shapes = hub.tensor_shapes(tmp_path / "model.weights.h5")
+        shapes = tensor_shapes(tmp_path / "model.weights.h5")
         sizes = [int(np.prod(shape)) for shape in shapes.values()]
         assert sum(sizes) == encoder.network.count_params()
 
@@ -171,7 +173,7 @@ class DamagedFolderTest(TestCase):
         return tmp_path
 
     def new_checksum(self, folder):
-        checksum = hub.sha256(folder / "model.weights.h5")
+        checksum = sha256(folder / "model.weights.h5")
         edit_config(folder, weights_sha256=checksum)
 
     def test_intact(self, folder):

@@ -1,0 +1,82 @@
+"""Publishing an encoder: everything that a push sends, and the push."""
+
+import pathlib
+import shutil
+import tempfile
+
+from keras_tc2 import hub
+from keras_tc2.encoders.pretrained import CONFIG_KEYS, save_pretrained
+
+
+def push_to_hub(encoder, repo_id, *, dry_run, contents, push):
+    """Writes an encoder to a folder and makes one commit of it; or only writes.
+
+    Args:
+        encoder: `Encoder`.
+        repo_id: str.
+        dry_run: `None`, or the folder to write to in place of pushing.
+        contents: dict, the keyword arguments of `write_publication`.
+        push: dict, the keyword arguments of `hub.push_folder`.
+
+    Returns:
+        str, the URL of the commit, or the folder of a dry run.
+    """
+    if dry_run is not None:
+        folder = pathlib.Path(dry_run)
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(
+                f"`dry_run` must be an empty or new folder. Received: {dry_run}"
+            )
+        write_publication(encoder, folder, repo_id=repo_id, **contents)
+        return str(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        write_publication(encoder, folder, repo_id=repo_id, **contents)
+        return hub.push_folder(folder, repo_id, **push)
+
+
+def write_publication(
+    encoder,
+    folder,
+    *,
+    repo_id,
+    license,
+    card_data,
+    transfer_report,
+    pictures,
+    include_pretrainer,
+    safetensors,
+):
+    """Writes everything that a push sends; arguments as of `Encoder.push_to_hub`."""
+    folder = pathlib.Path(folder)
+    pictures = [pathlib.Path(picture) for picture in pictures]
+    missing = [str(picture) for picture in pictures if not picture.is_file()]
+    if missing:
+        raise FileNotFoundError(f"There is no picture {missing[0]}")
+    if include_pretrainer is not None and not hasattr(
+        include_pretrainer, "save_pretrainer_parts"
+    ):
+        raise ValueError(
+            "`include_pretrainer` must be the pretrainer that holds the encoder. "
+            f"Received: {include_pretrainer!r}"
+        )
+    save_pretrained(encoder, folder)
+    weight_files = [hub.WEIGHTS_FILE]
+    if safetensors:
+        hub.write_safetensors(encoder.network, folder / hub.SAFETENSORS_FILE)
+        weight_files.append(hub.SAFETENSORS_FILE)
+    if include_pretrainer is not None:
+        include_pretrainer.save_pretrainer_parts(folder / hub.PRETRAINER_FOLDER)
+    if pictures:
+        (folder / hub.PICTURES_FOLDER).mkdir()
+    for picture in pictures:
+        shutil.copyfile(picture, folder / hub.PICTURES_FOLDER / picture.name)
+    text = hub.card_text(
+        hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS),
+        repo_id=repo_id,
+        license=license,
+        card_data=card_data,
+        transfer_report=transfer_report,
+        pictures=[f"{hub.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
+        weight_files=weight_files,
+    )
+    hub.write_card(folder / hub.CARD_FILE, text)

@@ -1,0 +1,67 @@
+"""Weights of a Keras model to and from a folder, with every check on the way back."""
+
+import pathlib
+import tempfile
+
+from keras_tc2.hub import files, weights_file
+from keras_tc2.hub.errors import WeightsError
+
+
+def save_weights(model, folder):
+    """Writes `model.weights.h5`.
+
+    Args:
+        model: `keras.Model` or layer that is built.
+        folder: str or path.
+
+    Returns:
+        str, the SHA-256 of the file, which the config keeps.
+    """
+    path = pathlib.Path(folder, files.WEIGHTS_FILE)
+    model.save_weights(path)
+    return files.sha256(path)
+
+
+def check_weights(folder, *, sha256, num_parameters):
+    """Looks at `model.weights.h5` before a model is built for it.
+
+    Args:
+        folder: str or path.
+        sha256: str. What the config says that the checksum is.
+        num_parameters: int. How many values the model will hold.
+
+    Raises:
+        FolderError: if the file is damaged, unsafe, or far too small for the model.
+    """
+    path = _path(folder)
+    weights_file.tensor_shapes(path)
+    weights_file.check_size(path, num_parameters)
+    if files.sha256(path) != sha256:
+        raise WeightsError(
+            f"The checksum of {path} is not the one in the config: the file was "
+            "damaged, or changed since. Fetch it anew (force_download=True) or save "
+            "it again."
+        )
+
+
+def load_weights(model, folder):
+    """Gives a built model the weights in a folder, if they are its own.
+
+    Raises:
+        FolderError: if tensors are missing, left over, of another shape, or hold NaN
+            or infinite values.
+    """
+    path = _path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        # What Keras, in this version, would write for this model.
+        save_weights(model, scratch)
+        expected = weights_file.tensor_shapes(pathlib.Path(scratch, files.WEIGHTS_FILE))
+    weights_file.check_tensors(path, expected)
+    weights_file.check_finite(path, expected)
+    model.load_weights(path)
+
+
+def _path(folder):
+    return files.safe_path(
+        folder, files.WEIGHTS_FILE, max_bytes=files.MAX_WEIGHTS_BYTES
+    )
