@@ -24,7 +24,8 @@ def at_least_float32(x):
 def l2_normalize(x):
     """Scales the last axis to unit length; a zero vector stays zero.
 
-    Unlike `keras.ops.normalize`, the gradient at a zero vector is zero, not NaN.
+    Unlike that of `keras.ops.normalize`, the gradient at a zero vector, which a dead
+    ReLU layer can give, is zero, not NaN or huge.
 
     Args:
         x: float tensor `(..., dim)`.
@@ -34,4 +35,5 @@ def l2_normalize(x):
     """
     x = at_least_float32(x)
     squared_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)
-    return x * ops.rsqrt(ops.maximum(squared_norm, 1e-24))
+    is_zero = squared_norm < 1e-24
+    return x * ops.where(is_zero, 0.0, ops.rsqrt(ops.where(is_zero, 1.0, squared_norm)))

@@ -1,6 +1,7 @@
 """Stage 2, the outer loss: what was learned on one task, judged by the others."""
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_tc2.bilevel.inner_loop import adapt
@@ -58,8 +59,9 @@ def transfer_losses(
         learning_rate: float, α of the inner steps.
         num_steps: int >= 0. Inner steps.
         order: `1` or `2`, of the derivative through the inner steps.
-        vectorized: bool. Whether all tasks run as one batched computation, for small
-            networks of matrix products, or one after the other.
+        vectorized: bool. Whether, in a graph, all tasks run as one batched
+            computation, for small networks of matrix products, or one after the
+            other, as they always do eagerly.
 
     Returns:
         Dict of `outer_loss` `(num_tasks,)` and, if there are inner steps,
@@ -86,7 +88,7 @@ def transfer_losses(
         return results
 
     indices = np.arange(len(partners), dtype="int32")
-    if vectorized:
+    if vectorized and not tf.executing_eagerly():
         partner_tasks = ops.take(tasks, partners, axis=0)
         return ops.vectorized_map(
             transfer, (tasks, indices, partner_tasks, partners.astype("int32"))

@@ -31,7 +31,7 @@ class SkippedUpdates(keras.metrics.Metric):
 
     def result(self):
         """The number of skipped updates since the last reset."""
-        return ops.identity(self.skipped)
+        return ops.convert_to_tensor(self.skipped)
 
     def first_at_fault(self):
         """The name of the first term that was not finite."""
@@ -130,7 +130,10 @@ def apply_if(finite, optimizers_gradients_variables):
 
     tf.distribute.get_replica_context().merge_call(
         apply_across_replicas,
-        args=(finite, [gradients for _, gradients, _ in optimizers_gradients_variables]),
+        args=(
+            finite,
+            [gradients for _, gradients, _ in optimizers_gradients_variables],
+        ),
     )
 
 

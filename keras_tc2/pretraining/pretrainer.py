@@ -182,7 +182,7 @@ class Pretrainer(keras.Model):
         ]
         return trackers + ([skipped] if skipped is not None else []) + others
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
 
         Raises:
@@ -194,7 +194,9 @@ class Pretrainer(keras.Model):
             callbacks.append(guard)
         else:
             callbacks = [*keras.tree.flatten(callbacks or []), guard]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def train_step(self, data):
         """One update from one batch."""

@@ -55,9 +55,7 @@ class SSLPretrainer(Pretrainer):
 
     def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
         """`{"loss": objective(z1, z2)}`, and the embeddings of the views."""
-        embeddings = self(
-            ops.concatenate([view_1, view_2], axis=0), training=training
-        )
+        embeddings = self(ops.concatenate([view_1, view_2], axis=0), training=training)
         embeddings_1, embeddings_2 = ops.split(embeddings, 2, axis=0)
         loss = self.objective(embeddings_1, embeddings_2)
         return {"loss": loss}, (embeddings_1, embeddings_2)

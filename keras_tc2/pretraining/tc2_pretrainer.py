@@ -236,7 +236,7 @@ class TC2Pretrainer(Pretrainer):
         order = self._order(features, task_ids)
         factors = None
         if self.calibrator:
-            constant = ops.stop_gradient(embeddings)
+            constant = self._detach(embeddings)
             factors = self.calibrator.factors(constant)
             regularisers = self._regularisers(factors, constant, order)
             losses |= regularisers
@@ -290,6 +290,10 @@ class TC2Pretrainer(Pretrainer):
     def _logs_cosine(self):
         wanted = self.log_task_gradient_cosine
         return wanted and bool(self.transfer_weight and self.num_inner_steps)
+
+    def _detach(self, embeddings):
+        """Z̄: what the factors are made of takes no part in the hypergradient."""
+        return ops.stop_gradient(embeddings)
 
     def _order(self, features, task_ids):
         """The images of the batch sorted by task; `None` for as they come."""

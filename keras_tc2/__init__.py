@@ -1,0 +1,40 @@
+"""Self-supervised pre-training of image encoders that transfer, in Keras 3."""
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "keras_tc2 needs the TensorFlow backend of Keras: set KERAS_BACKEND=tensorflow "
+        f"before keras is imported. Received: {keras.backend.backend()}"
+    )
+
+from keras_tc2 import (
+    augment,
+    bilevel,
+    callbacks,
+    data,
+    encoders,
+    layers,
+    objectives,
+    pretraining,
+    transfer,
+)
+from keras_tc2.encoders import Encoder
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.version import __version__
+
+__all__ = [
+    "Encoder",
+    "SSLPretrainer",
+    "TC2Pretrainer",
+    "__version__",
+    "augment",
+    "bilevel",
+    "callbacks",
+    "data",
+    "encoders",
+    "layers",
+    "objectives",
+    "pretraining",
+    "transfer",
+]

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2.bilevel import adapt
+from tests.test_case import TestCase
+
+RNG = np.random.default_rng(0)
+ROOT = RNG.normal(size=(4, 4))
+HESSIAN = ROOT @ ROOT.T / 4 + np.eye(4)
+CENTRE, START, TARGET = RNG.normal(size=(3, 4))
+
+
+def quadratic(weights):
+    difference = weights[0] - CENTRE
+    return tf.tensordot(difference, tf.linalg.matvec(HESSIAN, difference), 1) / 2
+
+
+def hypergradient(**arguments):
+    """Gradient of ½‖θ_s − target‖² by θ at START, through the inner loop."""
+    start = tf.constant(START)
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        fast, _, _ = adapt(quadratic, [start], **arguments)
+        loss = tf.reduce_sum((fast[0] - TARGET) ** 2) / 2
+    return fast[0].numpy(), tape.gradient(loss, start).numpy()
+
+
+class AdaptTest(TestCase):
+    @pytest.mark.parametrize("num_steps", [0, 1, 3])
+    def test_closed_form_of_a_quadratic(self, num_steps):
+        fast, gradient = hypergradient(learning_rate=0.1, num_steps=num_steps, order=2)
+        decay = np.linalg.matrix_power(np.eye(4) - 0.1 * HESSIAN, num_steps)
+        expected = CENTRE + decay @ (START - CENTRE)
+        self.assert_close(fast, expected, rtol=1e-12)
+        self.assert_close(gradient, decay.T @ (expected - TARGET), rtol=1e-12)
+
+    def test_first_order_takes_the_jacobian_for_the_identity(self):
+        fast, gradient = hypergradient(learning_rate=0.1, num_steps=3, order=1)
+        self.assert_close(gradient, fast - TARGET, rtol=1e-12)
+        _, exact = hypergradient(learning_rate=0.1, num_steps=3, order=2)
+        assert np.max(np.abs(exact - gradient)) > 0.05
+
+    def test_orders_agree_on_a_linear_inner_loss(self):
+        def linear(weights):
+            return tf.tensordot(weights[0], tf.constant(CENTRE), 1)
+
+        results = []
+        for order in (1, 2):
+            start = tf.constant(START)
+            with tf.GradientTape() as tape:
+                tape.watch(start)
+                fast, _, _ = adapt(
+                    linear, [start], learning_rate=0.1, num_steps=2, order=order
+                )
+                loss = tf.reduce_sum(fast[0] ** 3)
+            results.append(tape.gradient(loss, start).numpy())
+        self.assert_close(*results, rtol=1e-12)
+
+    def test_reports_the_loss_and_gradient_of_the_start(self):
+        _, loss, gradients = adapt(
+            quadratic, [tf.constant(START)], learning_rate=0.1, num_steps=2, order=1
+        )
+        self.assert_close(loss, quadratic([START]))
+        self.assert_close(gradients[0], HESSIAN @ (START - CENTRE))

@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2.bilevel import (
+    BlockAssignment,
+    ClusterAssignment,
+    GivenAssignment,
+    TaskAssignment,
+    get_task_assignment,
+    split_tasks,
+    task_of_each,
+)
+from tests.test_case import TestCase
+
+
+class BlocksTest(TestCase):
+    def test_split_keeps_the_order_and_the_pairs(self):
+        view_1 = np.arange(6.0).reshape(6, 1)
+        tasks = np.asarray(split_tasks(view_1, view_1 + 100, None, 3))
+        expected = [[0, 1, 100, 101], [2, 3, 102, 103], [4, 5, 104, 105]]
+        np.testing.assert_array_equal(tasks[..., 0], expected)
+        np.testing.assert_array_equal(task_of_each(None, 6, 3), [0, 0, 1, 1, 2, 2])
+
+    def test_config(self):
+        self.run_config_test(BlockAssignment, {})
+
+
+class ClusterTest(TestCase):
+    def test_finds_separate_groups_exactly(self):
+        rng = np.random.default_rng(0)
+        truth = rng.permutation(np.repeat(np.arange(4), 8))
+        centres = np.eye(4)[truth] * 5
+        features = (centres + 0.1 * rng.normal(size=(32, 4))).astype("float32")
+        order = np.asarray(ClusterAssignment().order(features, None, 4))
+        groups = truth[order].reshape(4, 8)
+        assert sorted(order) == list(range(32))
+        assert all(len(set(group)) == 1 for group in groups)
+
+    @pytest.mark.parametrize("num_tasks", [2, 3, 6])
+    def test_is_always_a_permutation(self, num_tasks):
+        features = np.random.default_rng(1).normal(size=(12, 3)).astype("float32")
+        for points in (features, np.ones_like(features), 0 * features):
+            order = tf.function(ClusterAssignment().order)(points, None, num_tasks)
+            assert sorted(order.numpy()) == list(range(12))
+
+    def test_task_of_each_inverts_the_order(self):
+        features = np.random.default_rng(1).normal(size=(12, 3)).astype("float32")
+        order = ClusterAssignment().order(features, None, 3)
+        tasks = np.asarray(task_of_each(order, 12, 3))
+        np.testing.assert_array_equal(tasks[np.asarray(order)], np.repeat([0, 1, 2], 4))
+
+    def test_config(self):
+        self.run_config_test(ClusterAssignment, {"num_iterations": 5})
+
+
+class GivenTest(TestCase):
+    features = np.zeros((6, 2), "float32")
+
+    def test_sorts_by_id(self):
+        ids = np.array([2, 0, 1, 1, 0, 2])
+        order = GivenAssignment().order(self.features, ids, 3)
+        np.testing.assert_array_equal(order, [1, 4, 2, 3, 0, 5])
+
+    def test_refuses_batches_without_balance(self):
+        ids = tf.constant([0, 0, 0, 1, 1, 2])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="2 of each of the"):
+            tf.function(GivenAssignment().order)(self.features, ids, 3)
+
+    def test_refuses_batches_without_ids(self):
+        with pytest.raises(ValueError, match="needs a task id with each image"):
+            GivenAssignment().order(self.features, None, 3)
+
+    def test_config(self):
+        self.run_config_test(GivenAssignment, {})
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Reversed(TaskAssignment):
+    def order(self, features, task_ids, num_tasks):
+        return tf.range(features.shape[0] - 1, -1, -1)
+
+
+class GetTaskAssignmentTest(TestCase):
+    def test_by_name_or_own(self):
+        assert isinstance(get_task_assignment("cluster"), ClusterAssignment)
+        own = Reversed()
+        assert get_task_assignment(own) is own
+
+    def test_unknown(self):
+        with pytest.raises(ValueError, match="'blocks', 'cluster', 'given'"):
+            get_task_assignment("random")
+
+    def test_base_class_says_what_to_write(self):
+        with pytest.raises(TypeError, match="must override `order"):
+            TaskAssignment().order(None, None, 2)

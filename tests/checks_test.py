@@ -1,0 +1,32 @@
+import pytest
+
+from keras_tc2 import checks
+from tests.test_case import TestCase
+
+
+class ChecksTest(TestCase):
+    @pytest.mark.parametrize(
+        ("check", "good", "bad"),
+        [
+            (checks.positive, [1, 0.1], [0, -1, float("nan"), float("inf"), "1", True]),
+            (checks.non_negative, [0, 0.0, 2], [-1e-9, float("nan"), None]),
+            (checks.probability, [0, 0.5, 1], [-0.1, 1.1, float("nan"), "x"]),
+            (checks.integer, [1, 7], [0, -1, 1.0, True, None]),
+        ],
+    )
+    def test_range(self, check, good, bad):
+        for value in good:
+            assert check("argument", value) == value
+        for value in bad:
+            with pytest.raises(ValueError, match=r"`argument` must be .*argument="):
+                check("argument", value)
+
+    def test_integer_at_least(self):
+        assert checks.integer("n", 0, at_least=0) == 0
+        with pytest.raises(ValueError, match=">= 2"):
+            checks.integer("n", 1, at_least=2)
+
+    def test_one_of(self):
+        assert checks.one_of("kind", "a", {"a": 1}) == "a"
+        with pytest.raises(ValueError, match="`kind` must be one of 'a', 'b'"):
+            checks.one_of("kind", "c", ["a", "b"])

@@ -1,0 +1,242 @@
+"""`fit` and its surroundings, on both pretrainers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import layers
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from tests import tiny
+from tests.test_case import TestCase
+
+PRETRAINERS = {"ssl": SSLPretrainer, "tc2": TC2Pretrainer}
+both = pytest.mark.parametrize("kind", list(PRETRAINERS))
+
+
+def pretrainer(kind, **arguments):
+    if kind == "tc2":
+        arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+    return PRETRAINERS[kind](
+        tiny.encoder(),
+        objective="nt_xent",
+        projector=layers.ProjectionHead(4, hidden_dim=5),
+        **arguments,
+    )
+
+
+def dataset(steps=3, batch_size=8, poison=None):
+    batches = [tiny.views(batch_size, seed=step) for step in range(steps)]
+    view_1, view_2 = (np.stack(part) for part in zip(*batches, strict=True))
+    if poison is not None:
+        view_1[poison, 0] = np.nan
+    return tf.data.Dataset.from_tensor_slices((view_1, view_2))
+
+
+class FitTest(TestCase):
+    @both
+    def test_logs_means_over_the_epoch_and_trains(self, kind):
+        model = pretrainer(kind)
+        model.compile(
+            keras.optimizers.Adam(0.01), metrics=[keras.metrics.CosineSimilarity()]
+        )
+        history = model.fit(dataset(), epochs=5, verbose=0).history
+        expected = {*model.loss_names, "skipped_updates", "cosine_similarity"}
+        assert set(history) == expected
+        assert history["loss"][-1] < history["loss"][0]
+        assert history["skipped_updates"] == [0] * 5
+        assert -1 <= history["cosine_similarity"][0] <= 1
+
+    @both
+    def test_loss_of_an_epoch_is_the_mean_of_its_batches(self, kind):
+        model = pretrainer(kind)
+        model.compile(keras.optimizers.SGD(0.0))
+        values = [
+            float(model.value_and_gradients(*batch)[0]["loss"]) for batch in dataset()
+        ]
+        history = model.fit(dataset(), verbose=0).history
+        self.assert_close(history["loss"], [np.mean(values)], rtol=1e-5)
+
+    @both
+    def test_same_seed_same_weights(self, kind):
+        weights = []
+        for _ in range(2):
+            keras.utils.set_random_seed(5)
+            model = pretrainer(kind)
+            model.compile(keras.optimizers.Adam(0.01))
+            model.fit(dataset(), epochs=2, verbose=0)
+            weights.append(model.get_weights())
+        for a, b in zip(*weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @both
+    @pytest.mark.parametrize(
+        "arguments", [{"run_eagerly": True}, {"jit_compile": True}]
+    )
+    def test_ways_to_run_agree(self, kind, arguments):
+        keras.utils.set_random_seed(5)
+        model, twin = pretrainer(kind), pretrainer(kind)
+        twin.set_weights(model.get_weights())
+        model.compile(keras.optimizers.SGD(0.05))
+        twin.compile(keras.optimizers.SGD(0.05), **arguments)
+        expected = model.fit(dataset(), verbose=0).history
+        actual = twin.fit(dataset(), verbose=0).history
+        for name, values in expected.items():
+            self.assert_close(actual[name], values, rtol=1e-3, atol=1e-4)
+
+    @both
+    def test_steps_per_execution_and_per_epoch(self, kind):
+        model = pretrainer(kind)
+        model.compile("sgd", steps_per_execution=2)
+        history = model.fit(
+            dataset().repeat(), steps_per_epoch=4, epochs=2, verbose=0
+        ).history
+        assert len(history["loss"]) == 2
+        assert model.optimizer.iterations == 8
+
+    @both
+    def test_validation_and_evaluate_update_nothing(self, kind):
+        model = pretrainer(kind)
+        model.compile("sgd")
+        before = model.get_weights()
+        results = model.evaluate(dataset(), verbose=0, return_dict=True)
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert set(model.loss_names) <= set(results)
+        history = model.fit(dataset(), validation_data=dataset(1), verbose=0).history
+        assert {f"val_{name}" for name in model.loss_names} <= set(history)
+
+    @both
+    def test_predict_gives_embeddings(self, kind):
+        model = pretrainer(kind)
+        embeddings = model.predict(tiny.views()[0], verbose=0)
+        assert embeddings.shape == (8, 4)
+
+    @both
+    def test_arrays_of_views_train_too(self, kind):
+        model = pretrainer(kind)
+        model.compile("sgd")
+        history = model.fit(*tiny.views(16), batch_size=8, verbose=0).history
+        assert np.isfinite(history["loss"][0])
+
+    def test_calibrator_may_have_its_own_optimizer(self):
+        model = pretrainer("tc2")
+        model.compile(
+            keras.optimizers.SGD(0.1), calibrator_optimizer=keras.optimizers.SGD(0.0)
+        )
+        calibrator = [np.array(v) for v in model.calibrator.trainable_variables]
+        projector = [np.array(v) for v in model.projector.trainable_variables]
+        model.fit(dataset(), verbose=0)
+        for a, b in zip(calibrator, model.calibrator.trainable_variables, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert any(
+            np.any(a != np.asarray(b))
+            for a, b in zip(projector, model.projector.trainable_variables, strict=True)
+        )
+        built = [len(v) for _, v in model.optimized_variables]
+        assert sum(built) == len(model.trainable_variables)
+
+    def test_calibrator_optimizer_needs_a_calibrator(self):
+        with pytest.raises(ValueError, match="has no calibrator"):
+            pretrainer("ssl").compile("sgd", calibrator_optimizer="sgd")
+
+
+class NonFiniteTest(TestCase):
+    @both
+    def test_stops_with_the_step_and_the_term(self, kind):
+        model = pretrainer(kind)
+        model.compile(keras.optimizers.SGD(0.1))
+        before = None
+
+        class Remember(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                nonlocal before
+                before = model.get_weights()
+
+        message = "`view_1` is NaN or infinite at step 1 of epoch 0"
+        with pytest.raises(FloatingPointError, match=message):
+            model.fit(dataset(poison=1), verbose=0, callbacks=[Remember()])
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert all(np.all(np.isfinite(w)) for w in model.get_weights())
+
+    @both
+    def test_a_loss_at_fault_is_named(self, kind):
+        model = pretrainer(kind)
+        kernel = model.projector.trainable_variables[-2]
+        kernel.assign(np.full(kernel.shape, np.inf))
+        model.compile("sgd")
+        term = model.loss_names[0]
+        with pytest.raises(FloatingPointError, match=f"`{term}` is NaN"):
+            model.fit(dataset(), verbose=0)
+
+    @both
+    def test_patience_skips_and_counts(self, kind):
+        model = pretrainer(kind, nonfinite_patience=1)
+        model.compile(keras.optimizers.Adam(0.01))
+        history = model.fit(dataset(poison=1), epochs=2, verbose=0).history
+        assert history["skipped_updates"] == [1, 1]
+        assert model.optimizer.iterations == 4
+        assert np.all(np.isfinite(history["loss"]))
+        clean = dataset()
+        kept = [batch for step, batch in enumerate(clean) if step != 1]
+        twin = pretrainer(kind)
+        twin.compile(keras.optimizers.SGD(0.0))
+        twin.set_weights(model.get_weights())
+        model.compile(keras.optimizers.SGD(0.0))
+        mean = np.mean([float(twin.value_and_gradients(*b)[0]["loss"]) for b in kept])
+        history = model.fit(dataset(poison=1), verbose=0).history
+        self.assert_close(history["loss"][0], mean, rtol=1e-4)
+
+    @both
+    def test_patience_is_for_updates_in_a_row(self, kind):
+        model = pretrainer(kind, nonfinite_patience=1)
+        model.compile("sgd")
+        bad = dataset(1, poison=0)
+        good = dataset(1)
+        model.fit(bad.concatenate(good).concatenate(bad), verbose=0)
+        with pytest.raises(FloatingPointError, match=r"2 update\(s\) in a row"):
+            model.fit(good.concatenate(bad).concatenate(bad), verbose=0)
+
+
+class BatchTest(TestCase):
+    @both
+    def test_refuses_views_of_the_wrong_kind(self, kind):
+        model = pretrainer(kind)
+        model.compile("sgd")
+        view_1, view_2 = tiny.views()
+        cases = [
+            ((view_1, view_2[:6]), "Both views must have the same shape"),
+            ((view_1[..., :1], view_2[..., :1]), "the image size of the encoder"),
+            ((view_1[:, :4], view_2[:, :4]), "the image size of the encoder"),
+            (((255 * view_1).astype("uint8"), view_2), "must be float in"),
+        ]
+        for (a, b), message in cases:
+            with pytest.raises(ValueError, match=message):
+                model.value_and_gradients(a, b)
+        with pytest.raises(ValueError, match="batches of \\(view_1, view_2\\)"):
+            model.fit(tf.data.Dataset.from_tensors(view_1), verbose=0)
+
+    @both
+    def test_refuses_batches_of_unknown_size(self, kind):
+        model = pretrainer(kind)
+        model.compile("sgd")
+        data = tf.data.Dataset.from_tensor_slices(tiny.views(12)).batch(8)
+        with pytest.raises(ValueError, match="drop_remainder=True"):
+            model.fit(data, verbose=0)
+
+
+class TaskIdsTest(TestCase):
+    def test_given_tasks_come_with_the_data(self):
+        model = pretrainer("tc2", task_assignment="given")
+        model.compile("sgd")
+        ids = np.array([1, 0, 1, 0, 1, 0, 1, 0], "int32")
+        data = tf.data.Dataset.from_tensors((*tiny.views(), ids))
+        assert np.isfinite(model.fit(data, verbose=0).history["loss"][0])
+        sorted_views = [v[np.argsort(ids, kind="stable")] for v in tiny.views()]
+        by_block = pretrainer("tc2")
+        by_block.set_weights(model.get_weights())
+        expected, _ = by_block.value_and_gradients(*sorted_views)
+        actual, _ = model.value_and_gradients(*tiny.views(), ids)
+        for name in expected:
+            self.assert_close(actual[name], expected[name], rtol=1e-4, atol=1e-5)
