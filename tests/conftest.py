@@ -26,7 +26,7 @@ def fresh_state():
     yield
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
 
 
 @pytest.fixture
