@@ -47,10 +47,10 @@ def read_config(folder, name, *, keys):
         ConfigError: if it is damaged, newer than the library, or its keys are
             others.
     """
-    path = files.safe_path(folder, name, max_bytes=files.MAX_CONFIG_BYTES)
-    content = _parse(path)
-    if not isinstance(content, dict) or content.get("library") != LIBRARY:
-        raise NotAnEncoderError(f"{path} is not the config of a keras_tc2 encoder.")
+    path = pathlib.Path(folder, name)
+    content = _parse(folder, name)
+    if not _is_ours(content):
+        raise NotAnEncoderError(f"{path} was not written by keras_tc2.")
     version = content.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ConfigError(f"{path}: `format_version` must be an integer >= 1.")
@@ -73,6 +73,14 @@ def read_config(folder, name, *, keys):
             "`save_pretrained`, or was changed since."
         )
     return content
+
+
+def holds_config(folder, name):
+    """Whether a folder has a config of this library, of whatever version."""
+    try:
+        return _is_ours(_parse(folder, name))
+    except FileNotFoundError:
+        return False
 
 
 def check_plain(name, value, nesting=0):
@@ -101,7 +109,12 @@ def check_plain(name, value, nesting=0):
     )
 
 
-def _parse(path):
+def _is_ours(content):
+    return isinstance(content, dict) and content.get("library") == LIBRARY
+
+
+def _parse(folder, name):
+    path = files.safe_path(folder, name, max_bytes=files.MAX_CONFIG_BYTES)
     try:
         return json.loads(
             path.read_text(encoding="utf-8"), parse_constant=_refuse_constant

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from keras_tc2.hub import files
+from keras_tc2.hub.config_file import holds_config
 from keras_tc2.hub.contents import describe
 from keras_tc2.hub.errors import NotAnEncoderError, UnsafeFileError
 from keras_tc2.hub.requests import explained
@@ -52,7 +53,7 @@ def fetch_folder(
     """
     folder = pathlib.Path(repo_id_or_folder).expanduser()
     if folder.is_dir():
-        if not (folder / files.CONFIG_FILE).exists():
+        if not holds_config(folder, files.CONFIG_FILE):
             _refuse(folder, [path.name for path in folder.iterdir()])
         return folder
     repo_id = os.fspath(repo_id_or_folder)
@@ -80,7 +81,7 @@ def fetch_folder(
             **request, force_download=force_download, local_files_only=local_files_only
         )
     snapshot = pathlib.Path(snapshot)
-    if not (snapshot / files.CONFIG_FILE).exists():
+    if not holds_config(snapshot, files.CONFIG_FILE):
         _refuse(repo_id, _names_in(repo_id, snapshot.name, token, local_files_only))
     return snapshot
 

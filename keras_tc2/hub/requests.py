@@ -52,6 +52,14 @@ def explained(repo_id, *, revision=None):
         ) from error
     except errors.HfHubHTTPError as error:
         raise HubError(_http_message(where, error)) from error
+    except RuntimeError as error:
+        # How a failed upload of a large file ends.
+        if not isinstance(error.__cause__, errors.HTTPError):
+            raise
+        raise HubError(
+            f"The upload to {where} broke off: {redact(str(error.__cause__))[:500]}. "
+            "Nothing was changed there. Push again; what was uploaded is not sent anew."
+        ) from error
     except errors.LocalTokenNotFoundError as error:
         raise HubError(f"No token is stored on this machine. {_LOG_IN}") from error
     except (errors.HTTPError, ConnectionError) as error:

@@ -112,6 +112,15 @@ ROUTES = [
 ]
 
 
+def _route(method, path):
+    for verb, pattern, name in ROUTES:
+        match = re.fullmatch(pattern, path)
+        if verb == method and match:
+            groups = match.groupdict().items()
+            return name, {key: urllib.parse.unquote(value) for key, value in groups}
+    return None, {}
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     hub = None
     protocol_version = "HTTP/1.1"
@@ -140,15 +149,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with self.hub.lock:
             self.hub.requests.append((self.command, path))
             self.hub.headers.append(str(self.headers))
-        for verb, pattern, name in ROUTES:
-            match = re.fullmatch(pattern, path)
-            if verb == method and match:
-                found = {
-                    key: urllib.parse.unquote(value)
-                    for key, value in match.groupdict().items()
-                }
-                break
-        else:
+        name, found = _route(method, path)
+        if name is None:
             self._send(404, {"error": f"no route {path}"})
             return
         failure = self.hub.fail.get(name)
@@ -351,7 +353,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.hub.objects[oid] = data
         headers |= {
-            "Location": f"{self.hub.url}/objects/{oid}",
+            # Another host, as the store for large files is: the client asks a redirect
+            # within the Hub for the file's metadata again.
+            "Location": f"http://localhost:{self.hub.http.server_port}/objects/{oid}",
             "X-Linked-Size": str(len(data)),
             "X-Linked-ETag": f'"{oid}"',
         }
