@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer import geometry
 
 STATISTICS = (
@@ -117,7 +118,7 @@ class CollapseGuard(keras.callbacks.Callback):
 
     def _encoded(self):
         """Features of view 1, and embeddings of both views."""
-        encoder = getattr(self.model, "encoder", None) or self.model
+        encoder = watched_encoder(self.model)
         encode = getattr(encoder, "encode", encoder)
         projector = getattr(self.model, "projector", None)
         features = [encode(view, training=False) for view in self._batch[:2]]

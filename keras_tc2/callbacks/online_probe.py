@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer import protocols as registry
 from keras_tc2.transfer.downstream import Downstream
 from keras_tc2.transfer.features import FeatureExtractor
@@ -72,7 +73,7 @@ class OnlineProbe(keras.callbacks.Callback):
         """Finds the encoder."""
         # Measured at the first epoch too: CSVLogger fixes its columns there.
         self._names = ()
-        self._encoder = getattr(self.model, "encoder", None) or self.model
+        self._encoder = watched_encoder(self.model)
         self._extractor = FeatureExtractor(self._encoder)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,6 +1,8 @@
 """Measuring transfer: features, protocols on them, and reports."""
 
+from keras_tc2.transfer import scores
 from keras_tc2.transfer.clustering import Clustering, cluster_nmi
+from keras_tc2.transfer.comparison import Comparison, Difference
 from keras_tc2.transfer.evaluate import evaluate
 from keras_tc2.transfer.features import extract_features
 from keras_tc2.transfer.few_shot import FewShot, few_shot
@@ -27,6 +29,8 @@ from keras_tc2.transfer.semi_supervised import SemiSupervised, semi_supervised
 __all__ = [
     "KNN",
     "Clustering",
+    "Comparison",
+    "Difference",
     "FewShot",
     "FineTuning",
     "LinearProbe",
@@ -49,6 +53,7 @@ __all__ = [
     "protocol_names",
     "relative_std",
     "retrieval",
+    "scores",
     "semi_supervised",
     "uniformity",
 ]

@@ -71,12 +71,26 @@ def knn_predictions(
     similarities, neighbours = nearest(
         unit_rows(train_features), unit_rows(test_features), k
     )
+    return classes[weighted_vote(similarities, train_ids[neighbours], temperature)]
+
+
+def weighted_vote(similarities, class_ids, temperature):
+    """The class with the largest sum of `exp(similarity / temperature)`.
+
+    Args:
+        similarities: array `(M, k)`, largest first.
+        class_ids: int array `(M, k)`, the class of each neighbour, from 0.
+        temperature: float > 0.
+
+    Returns:
+        Int array `(M,)`; of equal votes the smaller class.
+    """
     # Relative to the nearest, so that a small temperature cannot overflow.
     exponents = (similarities - similarities[:, :1]).astype("float64") / temperature
-    votes = np.zeros((len(neighbours), len(classes)))
-    rows = np.arange(len(neighbours))[:, None]
-    np.add.at(votes, (rows, train_ids[neighbours]), np.exp(exponents))
-    return classes[np.argmax(votes, axis=1)]
+    votes = np.zeros((len(class_ids), class_ids.max() + 1))
+    rows = np.arange(len(class_ids))[:, None]
+    np.add.at(votes, (rows, class_ids), np.exp(exponents))
+    return np.argmax(votes, axis=1)
 
 
 class KNN(Protocol):

@@ -5,6 +5,8 @@ import pathlib
 
 import numpy as np
 
+from keras_tc2 import checks
+
 COLUMNS = ("encoder", "dataset", "protocol", "accuracy", "seconds")
 
 
@@ -118,8 +120,89 @@ class TransferReport:
 
     def to_markdown(self):
         """The table as Markdown: accuracy in percent, ± its spread where it has one."""
-        header = list(COLUMNS)
-        lines = [header, ["---", "---", "---", "---:", "---:"]]
+        lines = [COLUMNS, ("---", "---", "---", "---:", "---:"), *self._cells()]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        notes = "".join(f"\n- {note}" for note in self.notes)
+        return table + ("\n" + notes if notes else "") + "\n"
+
+    def to_html(self, path=None):
+        """One self-contained page: the table, the picture, the notes, the settings.
+
+        Args:
+            path: where the page is written too. Defaults to `None`.
+
+        Returns:
+            str, the page.
+        """
+        from keras_tc2.transfer import html_page
+
+        parts = [html_page.table(COLUMNS, self._cells(), numeric=(3, 4))]
+        parts += [html_page.paragraph(note, note=True) for note in self.notes]
+        parts += [
+            html_page.picture(
+                self.plot(), "Each bar is one row of the table, in percent."
+            ),
+            html_page.heading("Settings"),
+            html_page.settings(self.settings),
+        ]
+        text = html_page.page("Transfer of " + ", ".join(self.encoders), parts)
+        if path is not None:
+            pathlib.Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def plot(self, path=None):
+        """Grouped bars, one panel a dataset; also saved to `path` when one is given.
+
+        Returns:
+            `matplotlib.figure.Figure`.
+        """
+        from keras_tc2.transfer.report_figure import report_figure
+
+        figure = report_figure(self)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def only(self, encoder):
+        """The report of one of its encoders.
+
+        Raises:
+            ValueError: if it has none of that name.
+        """
+        checks.one_of("encoder", encoder, self.encoders)
+        rows = [row for row in self.rows if row["encoder"] == encoder]
+        return TransferReport(rows, settings=self.settings, notes=self.notes)
+
+    def compare(self, other, *, confidence=0.95, num_resamples=2000, seed=0):
+        """This report's encoder minus another's, paired.
+
+        Rows are paired by dataset, protocol and seed. Test images are the same on
+        both sides, so their differences are resampled together; several seeds (reports
+        of several runs, joined) give an interval over training as well.
+
+        Args:
+            other: `TransferReport` of one encoder; so must this be.
+            confidence: float in (0, 1). Coverage of the intervals. Defaults to `0.95`.
+            num_resamples: int. Bootstrap resamples. Defaults to `2000`.
+            seed: int. Draws them. Defaults to `0`.
+
+        Returns:
+            A `Comparison`, with `differences`, `overall`, `finding` and
+            `to_markdown()`.
+
+        Raises:
+            ValueError: if a report has several encoders, or nothing can be paired.
+        """
+        from keras_tc2.transfer.comparison import compare
+
+        checks.probability("confidence", confidence)
+        checks.integer("num_resamples", num_resamples)
+        return compare(
+            self, other, confidence=confidence, num_resamples=num_resamples, seed=seed
+        )
+
+    def _cells(self):
+        """The rows of the table as text."""
         for row in self.rows:
             value = f"{100 * row['accuracy']:.2f} %"
             if row["spread"] is not None:
@@ -127,12 +210,7 @@ class TransferReport:
             if row["metric"] != "accuracy":
                 value += f" ({row['metric']})"
             seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
-            lines.append(
-                [row["encoder"], row["dataset"], row["protocol"], value, seconds]
-            )
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        notes = "".join(f"\n- {note}" for note in self.notes)
-        return table + ("\n" + notes if notes else "") + "\n"
+            yield row["encoder"], row["dataset"], row["protocol"], value, seconds
 
     def __str__(self):
         """The Markdown table."""

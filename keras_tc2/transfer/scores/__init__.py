@@ -1,0 +1,9 @@
+"""Transferability scores: which encoder suits a dataset, without training one."""
+
+from keras_tc2.transfer.scores.h_score import h_score
+from keras_tc2.transfer.scores.knn_score import knn_score
+from keras_tc2.transfer.scores.leep import leep
+from keras_tc2.transfer.scores.log_me import log_me
+from keras_tc2.transfer.scores.nce import nce
+
+__all__ = ["h_score", "knn_score", "leep", "log_me", "nce"]
