@@ -130,7 +130,9 @@ def _checked_recipe(config):
             "arguments": complete_arguments(name, arguments),
             **{key: _statistics(key, preprocessing[key]) for key in statistics},
         }
-        value_range = checked_value_range(_numbers(config["value_range"]))
+        value_range = checked_value_range(
+            _numbers(hub.check_plain("value_range", config["value_range"]))
+        )
     except (ValueError, TypeError) as error:
         raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
     return recipe, value_range

@@ -23,8 +23,8 @@ class Repository:
         self.commit("main", {".gitattributes": b""})
 
     def commit(self, branch, files, *, message="start"):
-        text = f"{len(self.commits)} {message}".encode()
-        sha = hashlib.sha1(text).hexdigest()
+        text = f"{len(self.commits)} {message} {sorted(files.items())}"
+        sha = hashlib.sha1(text.encode()).hexdigest()
         self.commits[sha] = files
         self.refs[branch] = sha
         return sha
