@@ -19,7 +19,7 @@ from keras_tc2 import (
     pretraining,
     transfer,
 )
-from keras_tc2.encoders import Encoder
+from keras_tc2.encoders import Encoder, from_pretrained
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from keras_tc2.version import __version__
 
@@ -33,6 +33,7 @@ __all__ = [
     "callbacks",
     "data",
     "encoders",
+    "from_pretrained",
     "layers",
     "objectives",
     "pretraining",
