@@ -4,7 +4,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.labels import check_labels
-from keras_tc2.data.pixel_format import check_channels
 from keras_tc2.data.random_access import RandomAccess
 
 CHECKED_AT_ONCE = 1024
@@ -124,9 +123,8 @@ def array_images(images, labels, request):
         images = images.astype(images.dtype.newbyteorder("="), copy=False)
     if labels is not None:
         labels = check_labels(labels, len(images))
-    channels = images.shape[-1]
-    pixel_format = request.pixel_format.resolve(images.dtype, channels)
-    check_channels(channels, pixel_format.channels)
+    pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
+    pixel_format.check_channels(images.shape[-1])
     return ArrayImages(images, labels, pixel_format).dataset()
 
 

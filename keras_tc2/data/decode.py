@@ -13,8 +13,8 @@ from keras_tc2.data.read_picture import read_picture
 
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PN"
-# Colour types of the PNG header by number of channels; palettes are for Python.
-PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+# Colour types of the PNG header by number of channels; the others are for Python.
+PNG_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
 class Decoder:
@@ -113,13 +113,14 @@ class Decoder:
         return tf.ensure_shape(image, (None, None, self.pixel_format.channels))
 
 
-def decode_all(items, decode, examine, report):
+def decode_all(items, decode, element_spec, examine, report):
     """Decodes a dataset in parallel, in order, and accounts for what is broken.
 
     Args:
         items: dataset of tuples of tensors, each tuple standing for one image.
         decode: function from the tensors of an item to the decoded element, a tuple
             of tensors. Runs in parallel; may fail.
+        element_spec: spec of the decoded element.
         examine: function from the numbers `first`, `last` of a gap to a tensor: looks
             at the items in [first, last) and raises or counts them.
         report: function called at the end of a pass in which images were skipped.
@@ -134,7 +135,6 @@ def decode_all(items, decode, examine, report):
         .concatenate(tf.data.Dataset.from_tensors((True, end)))
         .enumerate()
     )
-    element_spec = items.map(decode).element_spec
 
     def nothing():
         return tf.nest.map_structure(
@@ -145,18 +145,18 @@ def decode_all(items, decode, examine, report):
     def decode_numbered(number, ended_and_item):
         ended, item = ended_and_item
         element = tf.cond(ended, nothing, lambda: decode(*item))
-        element = tf.nest.map_structure(
-            lambda tensor, part: tf.ensure_shape(tensor, part.shape),
-            element,
-            element_spec,
+        return (
+            number,
+            ended,
+            tf.nest.map_structure(_as_specified, element, element_spec),
         )
-        return number, ended, element
 
     def account(state, numbered_element):
         expected, skipped = state
         number, ended, element = numbered_element
         gap = number - expected
-        skipped += tf.cond(gap > 0, lambda: examine(expected, number), lambda: gap)
+        examined = tf.cond(gap > 0, lambda: examine(expected, number), lambda: gap)
+        skipped += tf.ensure_shape(examined, ())
         tf.cond(ended & (skipped > 0), report, lambda: np.int64(0))
         return (number + 1, skipped), (ended, element)
 
@@ -167,3 +167,7 @@ def decode_all(items, decode, examine, report):
         .take_while(lambda ended, element: ~ended)
         .map(lambda ended, element: element)
     )
+
+
+def _as_specified(tensor, spec):
+    return tf.ensure_shape(tensor, spec.shape)

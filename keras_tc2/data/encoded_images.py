@@ -32,16 +32,14 @@ class EncodedImages:
 
     def __init__(self, items, size, read, request, where):
         self._read = read
+        self._has_labels = request.labels
         self._broken = BrokenImages(
             request.on_error, request.max_skipped_share, size, where, self._explain
         )
-        raw = self._first_readable(items, request)
-        self.pixel_format = request.pixel_format.resolve(raw.dtype, raw.shape[2])
-        self.first_shape = (
-            *(self.pixel_format.image_size or raw.shape[:2]),
-            self.pixel_format.channels,
-        )
-        self._decoder = Decoder(self.pixel_format, request.max_pixels)
+        self._decoder, first = self._first_readable(items, request)
+        self.pixel_format = self._decoder.pixel_format
+        size = self.pixel_format.image_size or first.shape[:2]
+        self.first_shape = (*size, self.pixel_format.channels)
 
     def elements(self, items, decode, items_between):
         """Decoded images, in the order of the items.
@@ -62,19 +60,32 @@ class EncodedImages:
         def report():
             return tf.numpy_function(self._broken.report, [], tf.int64)
 
+        image_spec = tf.TensorSpec(
+            self.pixel_format.image_shape, self.pixel_format.dtype
+        )
+        label_spec = tf.TensorSpec((), tf.int64)
         return decode_all(
-            items, lambda *item: decode(self._decoder.decode, *item), examine, report
+            items,
+            lambda *item: decode(self._decoder.decode, *item),
+            (image_spec, label_spec) if self._has_labels else image_spec,
+            examine,
+            report,
         )
 
     def _first_readable(self, items, request):
+        """The decoder that the first readable image calls for, and that image."""
         for item in itertools.islice(items, TRIED_FIRST):
             name, read_bytes = self._read(item)
             try:
-                return read_picture(
-                    read_bytes(),
+                content = read_bytes()
+                raw = read_picture(
+                    content,
                     channels=request.pixel_format.channels,
                     max_pixels=request.max_pixels,
                 )
+                pixel_format = request.pixel_format.resolve(raw.dtype, raw.shape[2])
+                decoder = Decoder(pixel_format, request.max_pixels)
+                return decoder, decoder.read(content)
             except (ValueError, OSError) as error:
                 self._broken.add(name, _reason(error))
         raise ValueError(

@@ -16,12 +16,15 @@ class PixelFormat:
             becomes float32.
         channels: int, or `None`: as many as the image has.
         image_size: `(height, width)`, or `None`: as large as the image is.
+        converts_channels: bool. Whether grey and colour images are turned into each
+            other; if not, images of other than `channels` are an error.
         value_range: `(low, high)`, the raw values that become 0 and 1, or `None`: the
             whole range of uint8 and uint16, and [0, 1] for floats.
     """
 
     dtype: str | None = None
     channels: int | None = None
+    converts_channels: bool = False
     image_size: tuple | None = None
     value_range: tuple | None = None
 
@@ -49,7 +52,7 @@ class PixelFormat:
                     f"Received: value_range={value_range}"
                 )
             value_range = (float(low), float(high))
-        return cls(dtype, channels, image_size, value_range)
+        return cls(dtype, channels, channels is not None, image_size, value_range)
 
     def resolve(self, raw_dtype, raw_channels):
         """This format with what was left open taken from an image of the source."""
@@ -74,6 +77,22 @@ class PixelFormat:
                 f"Received: dtype {raw_dtype.name}"
             )
 
+    def check_channels(self, have):
+        """Raises `ValueError` if images of `have` channels do not fit the format."""
+        if have == self.channels:
+            return
+        if not self.converts_channels and {have, self.channels} == {1, 3}:
+            raise ValueError(
+                f"has {have} channels where {self.channels} are expected: pass "
+                "`channels=1` or `channels=3` to have grey and colour images turned "
+                "into each other"
+            )
+        if {have, self.channels} != {1, 3}:
+            raise ValueError(
+                f"has {have} channels where {self.channels} are expected; only grey "
+                "(1) and colour (3) can be turned into each other"
+            )
+
     @property
     def image_shape(self):
         """`(height, width, channels)`; height and width may be `None`."""
@@ -88,6 +107,7 @@ class PixelFormat:
         Raises:
             ValueError: if the channels cannot become those of the format.
         """
+        self.check_channels(image.shape[-1])
         return self._to_dtype(match_channels(image, self.channels))
 
     def resize(self, image):
@@ -119,21 +139,10 @@ def default_range(dtype):
 
 
 def match_channels(image, channels):
-    """Grey to colour or back; any other change of the channels is an error."""
-    have = image.shape[-1]
-    check_channels(have, channels)
-    if have == channels:
+    """Grey to colour, or colour to grey by the weights of ITU-R 601."""
+    if image.shape[-1] == channels:
         return image
     if channels == 3:
         return tf.image.grayscale_to_rgb(image)
     grey = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))
     return tf.cast(tf.round(grey) if image.dtype.is_integer else grey, image.dtype)
-
-
-def check_channels(have, wanted):
-    """Raises `ValueError` if images of `have` channels cannot get `wanted` ones."""
-    if have != wanted and (have, wanted) not in ((1, 3), (3, 1)):
-        raise ValueError(
-            f"has {have} channels where {wanted} are expected; only grey (1) and "
-            "colour (3) can be turned into each other"
-        )
