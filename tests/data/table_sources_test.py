@@ -50,15 +50,14 @@ class CSVTest(TestCase):
         names = ["eel", "dog", "cat"]
         labelled = data.load(path, labels=True, class_names=names)
         assert_holds(labelled, labels=[1, 2, 0, 1, 2])
-        with pytest.raises(ValueError, match="class_names.*'eel'"):
+        with pytest.raises(ValueError, match=r"class_names.*'eel'"):
             data.load(path, labels=True, class_names=["dog", "cat"])
 
     def test_splits(self):
+        splits = ["train", "test", "train", "test", "train"]
         rows = [
             f"{row},{split}"
-            for row, split in zip(
-                self.rows(LABELS), "train test".split() * 3, strict=False
-            )
+            for row, split in zip(self.rows(LABELS), splits, strict=True)
         ]
         path = self.csv("path,label,split", *rows)
         assert_holds(data.load(path, "test"), IMAGES[1::2])
@@ -209,9 +208,7 @@ class TFRecordTest(TestCase):
         records = self.records()
         records[3] = example(image=b"broken", label=1)
         self.write(tmp_path / "a.tfrecord", records)
-        with pytest.raises(
-            tf.errors.InvalidArgumentError, match="record 3 of .*not an"
-        ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"record 3.*not an"):
             arrays(data.load(tmp_path / "a.tfrecord"))
         dataset = data.load(tmp_path / "a.tfrecord", labels=True, on_error="skip")
         assert_holds(dataset, IMAGES[[0, 1, 2, 4]], LABELS[[0, 1, 2, 4]])
@@ -222,7 +219,7 @@ class TFRecordTest(TestCase):
         records[4] = example(image=tf.io.encode_png(IMAGES[4]).numpy())
         self.write(tmp_path / "a.tfrecord", records)
         dataset = data.load(tmp_path / "a.tfrecord", labels=True)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="record 4.*parsed"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"record 4.*parsed"):
             arrays(dataset)
 
     def test_keys(self, tmp_path):
@@ -263,7 +260,8 @@ class HuggingFaceTest(TestCase):
             "image", self.datasets.Image()
         )
         (image,) = arrays(data.load(rows))
-        assert np.abs(image.astype(int) - smooth(9, 8)).max() < 40
+        assert image.shape == (9, 8, 3)
+        assert np.abs(image.astype(int) - smooth(9, 8)).mean() < 20
 
     def test_splits(self):
         splits = self.datasets.DatasetDict(test=self.pictures)
