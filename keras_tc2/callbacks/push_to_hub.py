@@ -1,0 +1,154 @@
+"""Publishing an encoder while it trains."""
+
+import tempfile
+import threading
+import warnings
+
+import keras
+
+from keras_tc2 import checks, hub
+from keras_tc2.callbacks.watched_encoder import watched_encoder
+
+
+class PushToHub(keras.callbacks.Callback):
+    """Pushes the encoder every few epochs, in the background, and at the end.
+
+    The weights are written down when the epoch ends; sending them runs beside the
+    training. At most one push is under way: while one is, an epoch is passed over,
+    and a later push brings what it brought. A push that fails is reported as a
+    warning and never ends the training. When training ends, what is not yet on the
+    Hub is pushed once more.
+
+    Args:
+        repo_id: str, `namespace/name`.
+        every_epochs: int >= 1.
+        encoder: `Encoder`. `None` for the `encoder` of the model that trains, or
+            the model itself if it is one.
+        include_pretrainer: bool. Whether to push the projector and calibrator of
+            the model that trains too.
+        private: bool. Whether a repository created here is private.
+        token: str, or bool as in `huggingface_hub`; `None` for the stored one.
+        branch: str, created if it is not there; `None` for the main branch.
+        **contents: what else is published: `license`, `card_data`, `pictures`,
+            `safetensors` of `Encoder.push_to_hub`.
+
+    Attributes:
+        urls: list of str, the URL of each commit.
+        failures: list of (epoch, exception).
+
+    Raises:
+        ValueError: at the start of training, if there is no encoder, or one that
+            cannot be saved.
+
+    Example:
+    ```python
+    import keras_tc2
+
+    callback = keras_tc2.callbacks.PushToHub("me/tc2-resnet18", every_epochs=10)
+    ```
+    """
+
+    def __init__(
+        self,
+        repo_id,
+        every_epochs=1,
+        *,
+        encoder=None,
+        include_pretrainer=False,
+        private=None,
+        token=None,
+        branch=None,
+        **contents,
+    ):
+        super().__init__()
+        self.repo_id = repo_id
+        self.every_epochs = checks.integer("every_epochs", every_epochs)
+        self.encoder = encoder
+        self.include_pretrainer = include_pretrainer
+        self.private = private
+        self.token = token
+        self.branch = branch
+        self.contents = contents
+        self.urls = []
+        self.failures = []
+        self._thread = None
+        self._epoch = None
+        self._pushed_epoch = None
+        self._reported = 0
+
+    def on_train_begin(self, logs=None):
+        """Tries the writing, so that a mistake shows before the training."""
+        if self.encoder is None:
+            self.encoder = watched_encoder(self.model)
+        with tempfile.TemporaryDirectory() as folder:
+            self._write(folder)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Starts a push, if one is due and none is under way."""
+        self._epoch = epoch
+        self._report()
+        if (epoch + 1) % self.every_epochs or self._is_pushing():
+            return
+        self._start()
+
+    def on_train_end(self, logs=None):
+        """Waits for the push under way, and pushes what is not there yet."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._epoch is not None and self._pushed_epoch != self._epoch:
+            self._start()
+            self._thread.join()
+        self._report()
+
+    def _start(self):
+        scratch = tempfile.TemporaryDirectory()
+        try:
+            self._write(scratch.name)
+        except Exception as error:  # Training goes on, whatever it was.
+            scratch.cleanup()
+            self.failures.append((self._epoch, error))
+            return
+        self._thread = threading.Thread(
+            target=self._push, args=(scratch, self._epoch), name="push_to_hub"
+        )
+        self._thread.start()
+
+    def _write(self, folder):
+        pretrainer = self.model if self.include_pretrainer else None
+        self.encoder.push_to_hub(
+            self.repo_id,
+            dry_run=folder,
+            include_pretrainer=pretrainer,
+            **self.contents,
+        )
+
+    def _push(self, scratch, epoch):
+        try:
+            with scratch as folder:
+                url = hub.push_folder(
+                    folder,
+                    self.repo_id,
+                    private=self.private,
+                    token=self.token,
+                    branch=self.branch,
+                    create_pr=False,
+                    commit_message=f"Encoder after epoch {epoch + 1}",
+                    overwrite_card=False,
+                )
+        except Exception as error:  # Training goes on, whatever it was.
+            self.failures.append((epoch, error))
+            return
+        self.urls.append(url)
+        self._pushed_epoch = epoch
+
+    def _is_pushing(self):
+        return self._thread is not None and self._thread.is_alive()
+
+    def _report(self):
+        for epoch, error in self.failures[self._reported :]:
+            warnings.warn(
+                f"Pushing the encoder of epoch {epoch + 1} to {self.repo_id!r} failed; "
+                f"training goes on. {error}",
+                stacklevel=2,
+            )
+        self._reported = len(self.failures)

@@ -1,0 +1,109 @@
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tc2 import encoders, hub
+from keras_tc2.callbacks.push_to_hub import PushToHub
+from tests.hub.conftest import TOKEN, server  # noqa: F401
+from tests.test_case import TestCase
+
+
+def trained(callback, *, epochs, encoder=None):
+    encoder = encoder or encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+    encoder.compile("adam", "mse")
+    x = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype("uint8")
+    encoder.fit(x, np.ones((8, 4)), epochs=epochs, callbacks=[callback], verbose=0)
+    return encoder, x
+
+
+@pytest.fixture
+def slow_push(monkeypatch):
+    """Pushes that wait until the test lets them go."""
+    gate = threading.Event()
+    push = hub.push_folder
+
+    def wait(*arguments, **keywords):
+        assert gate.wait(20)
+        return push(*arguments, **keywords)
+
+    monkeypatch.setattr(hub, "push_folder", wait)
+    return gate
+
+
+class PushToHubTest(TestCase):
+    def test_pushes_and_ends_with_the_last_weights(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", token=TOKEN, license="mit")
+        encoder, x = trained(callback, epochs=3)
+        assert callback.failures == []
+        assert 1 <= len(callback.urls) <= 3
+        reloaded = encoders.from_pretrained("me/enc")
+        np.testing.assert_array_equal(reloaded(x), encoder(x))
+        assert b"license: mit" in server.files("me/enc")["README.md"]
+
+    def test_every_few_epochs(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", every_epochs=10, token=TOKEN)
+        trained(callback, epochs=3)
+        assert len(callback.urls) == 1
+
+    def test_one_push_at_a_time(self, server, slow_push):  # noqa: F811
+        callback = PushToHub("me/enc", token=TOKEN)
+        alive = []
+
+        class Watch(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                names = [thread.name for thread in threading.enumerate()]
+                alive.append(names.count("push_to_hub"))
+                if epoch == 4:
+                    slow_push.set()
+
+        encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+        encoder.compile("adam", "mse")
+        x = np.zeros((8, 8, 8, 1), "uint8")
+        encoder.fit(
+            x, np.ones((8, 4)), epochs=5, callbacks=[callback, Watch()], verbose=0
+        )
+        assert alive == [1] * 5
+        assert len(callback.urls) == 2
+        np.testing.assert_array_equal(encoders.from_pretrained("me/enc")(x), encoder(x))
+
+    def test_a_failure_is_reported_and_made_up_for(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", token=TOKEN)
+        server.fail["commit"] = 409
+
+        class Mend(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                callback._thread.join()
+                if epoch == 1:
+                    server.fail.clear()
+
+        encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+        encoder.compile("adam", "mse")
+        x = np.zeros((8, 8, 8, 1), "uint8")
+        with pytest.warns(
+            UserWarning, match="epoch 1 to 'me/enc' failed; training goes"
+        ):
+            encoder.fit(
+                x, np.ones((8, 4)), epochs=2, callbacks=[callback, Mend()], verbose=0
+            )
+        assert [epoch for epoch, _ in callback.failures] == [0, 1]
+        assert len(callback.urls) == 1
+        np.testing.assert_array_equal(encoders.from_pretrained("me/enc")(x), encoder(x))
+
+    def test_a_hub_that_never_answers_ends_no_training(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", token="hf_wrongwrong")
+        with pytest.warns(UserWarning, match="does not know the token") as warned:
+            trained(callback, epochs=2)
+        assert callback.urls == []
+        assert not [w for w in warned if "hf_wrong" in str(w.message)]
+
+    def test_what_cannot_be_saved_shows_before_training(self, server):  # noqa: F811
+        inputs = keras.Input((8, 8, 1))
+        model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+        with pytest.raises(ValueError, match="register"):
+            trained(PushToHub("me/enc"), epochs=1, encoder=encoders.Encoder.wrap(model))
+
+    def test_bad_arguments(self):
+        with pytest.raises(ValueError, match="every_epochs"):
+            PushToHub("me/enc", every_epochs=0)
