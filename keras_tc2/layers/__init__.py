@@ -5,6 +5,7 @@ from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.group_normalization import GroupNormalization
 from keras_tc2.layers.layer_normalization import LayerNormalization
 from keras_tc2.layers.projection_head import ProjectionHead
+from keras_tc2.layers.synchronize import synchronize
 from keras_tc2.layers.task_calibrator import TaskCalibrator
 from keras_tc2.layers.twice_differentiable import (
     make_twice_differentiable,
@@ -22,4 +23,5 @@ __all__ = [
     "WeightExtractor",
     "make_twice_differentiable",
     "stock_normalizations",
+    "synchronize",
 ]

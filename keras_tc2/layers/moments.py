@@ -1,7 +1,26 @@
 """Mean and variance whose derivatives are right to every order."""
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
 from keras import ops
+
+_is_local = contextvars.ContextVar("is_local", default=False)
+
+
+@contextlib.contextmanager
+def local_statistics():
+    """Within it, `synchronized` moments are those of their own replica.
+
+    Tasks are local to their replica, so the passes of an inner step take part in no
+    communication. It holds for the thread it is entered in, and so for one replica.
+    """
+    token = _is_local.set(True)
+    try:
+        yield
+    finally:
+        _is_local.reset(token)
 
 
 def exact_moments(x, axes, *, keepdims=False, mask=None, synchronized=False):
@@ -19,12 +38,13 @@ def exact_moments(x, axes, *, keepdims=False, mask=None, synchronized=False):
         mask: bool tensor that broadcasts to `x`, or `None`. Only the elements where
             it is `True` count. Where it is `False` throughout, both moments are 0.
         synchronized: bool. Whether to average over the replicas of a
-            `tf.distribute` strategy too.
+            `tf.distribute` strategy too; not within `local_statistics`.
 
     Returns:
         `(mean, variance)`, each of the shape of `x` without `axes` (or with length 1
         there).
     """
+    synchronized = synchronized and not _is_local.get()
     replicas = tf.distribute.get_replica_context() if synchronized else None
     if mask is None and replicas is None:
         mean = ops.mean(x, axis=axes, keepdims=True)
