@@ -35,7 +35,7 @@ def create(
         twice.
 
     Raises:
-        ValueError: if the name is unknown, or an argument is or is out of its range.
+        ValueError: if the name or an argument is unknown, or a value out of range.
 
     Example:
     ```python

@@ -1,10 +1,8 @@
 """Encoders to and from folders: `config.json` and `model.weights.h5`."""
 
-import math
 import os
 import pathlib
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import tensorflow as tf
@@ -151,17 +149,7 @@ def _numbers(values):
 
 
 def _count_parameters(recipe):
-    """How many values the variables of an encoder will hold, without making them."""
-
-    def count():
-        with keras.StatelessScope(initialize_variables=False):
-            network = create_from_recipe(recipe).network
-        return sum(math.prod(variable.shape) for variable in network.variables)
-
-    # Keras keeps a list of variables to initialise later, one a thread: that of this
-    # thread ends with it.
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        try:
-            return thread.submit(count).result()
-        except (ValueError, TypeError) as error:
-            raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
+    try:
+        return hub.count_parameters(lambda: create_from_recipe(recipe).network)
+    except (ValueError, TypeError) as error:
+        raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error

@@ -24,7 +24,12 @@ from keras_tc2.hub.files import (
 )
 from keras_tc2.hub.push import push_folder
 from keras_tc2.hub.safetensors_file import write_safetensors
-from keras_tc2.hub.weights import check_weights, load_weights, save_weights
+from keras_tc2.hub.weights import (
+    check_weights,
+    count_parameters,
+    load_weights,
+    save_weights,
+)
 
 __all__ = [
     "CARD_FILE",
@@ -42,6 +47,7 @@ __all__ = [
     "card_text",
     "check_plain",
     "check_weights",
+    "count_parameters",
     "fetch_folder",
     "load_weights",
     "push_folder",

@@ -67,6 +67,7 @@ def _root(folder):
     The Hub's cache keeps `snapshots/<commit>/` full of links into `blobs/` beside it.
     """
     folder = folder.resolve()
-    if folder.parent.name == "snapshots" and (folder.parents[1] / "blobs").is_dir():
-        return folder.parents[1]
+    for snapshots in list(folder.parents)[:2]:
+        if snapshots.name == "snapshots" and (snapshots.parent / "blobs").is_dir():
+            return snapshots.parent
     return folder

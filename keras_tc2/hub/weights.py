@@ -1,7 +1,11 @@
 """Weights of a Keras model to and from a folder, with every check on the way back."""
 
+import math
 import pathlib
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
 
 from keras_tc2.hub import files, weights_file
 from keras_tc2.hub.errors import WeightsError
@@ -42,6 +46,27 @@ def check_weights(folder, *, sha256, num_parameters):
             "damaged, or changed since. Fetch it anew (force_download=True) or save "
             "it again."
         )
+
+
+def count_parameters(build):
+    """How many values a model will hold, without making any of them.
+
+    Args:
+        build: function without arguments that returns the model.
+
+    Returns:
+        int.
+    """
+
+    def count():
+        with keras.StatelessScope(initialize_variables=False):
+            model = build()
+        return sum(math.prod(variable.shape) for variable in model.variables)
+
+    # Keras keeps a list of variables to initialise later, one a thread: that of this
+    # thread ends with it.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(count).result()
 
 
 def load_weights(model, folder):
