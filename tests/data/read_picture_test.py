@@ -26,8 +26,10 @@ def pillow(path, mode="RGB"):
 
 
 class PlainFormatsTest(TestCase):
-    @pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".tif", ".PNG"])
-    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize(
+        ("suffix", "channels"),
+        [(".png", 1), (".PNG", 3), (".bmp", 3), (".gif", 1), (".tif", 3)],
+    )
     def test_lossless_pixels_are_exact(self, tmp_path, suffix, channels):
         pixels = noise((9, 7, channels))
         if suffix == ".gif":
@@ -42,8 +44,9 @@ class PlainFormatsTest(TestCase):
         write(tmp_path / "a.webp", pixels, lossless=True, exact=True)
         np.testing.assert_array_equal(only(tmp_path), pixels)
 
-    @pytest.mark.parametrize("mode", ["L", "RGB"])
-    @pytest.mark.parametrize("progressive", [False, True])
+    @pytest.mark.parametrize(
+        ("mode", "progressive"), [("L", False), ("RGB", False), ("RGB", True)]
+    )
     def test_jpeg(self, tmp_path, mode, progressive):
         path = tmp_path / "a.jpg"
         picture = PIL.Image.fromarray(smooth(33, 25)).convert(mode)
@@ -172,7 +175,7 @@ class TiffTest(TestCase):
     def tifffile(self):
         self.tifffile = pytest.importorskip("tifffile")
 
-    @pytest.mark.parametrize("channels", [2, 5, 12])
+    @pytest.mark.parametrize("channels", [2, 12])
     def test_many_channels(self, tmp_path, channels):
         pixels = noise((7, 6, channels))
         self.tifffile.imwrite(

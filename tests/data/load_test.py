@@ -1,0 +1,235 @@
+"""`load`: arrays, datasets, TFDS, formats, and sources that are wrong."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import data
+from tests.data.pictures import arrays, noise
+from tests.test_case import TestCase
+
+EMBEDDED = pathlib.Path(__file__).parents[2] / "examples" / "data"
+IMAGES = noise((7, 6, 4, 3))
+LABELS = np.array([1, 0, 2, 1, 0, 0, 2])
+
+
+class ArrayTest(TestCase):
+    def test_images(self):
+        dataset = data.load(IMAGES)
+        assert dataset.element_spec == tf.TensorSpec((6, 4, 3), tf.uint8)
+        assert len(dataset) == 7
+        np.testing.assert_array_equal(np.stack(arrays(dataset)), IMAGES)
+        np.testing.assert_array_equal(
+            np.stack(arrays(data.load((IMAGES, LABELS)))), IMAGES
+        )
+
+    def test_labels(self):
+        dataset = data.load((tf.constant(IMAGES), LABELS[:, None]), labels=True)
+        assert dataset.element_spec[1] == tf.TensorSpec((), tf.int64)
+        assert [int(label) for _, label in arrays(dataset)] == LABELS.tolist()
+
+    def test_float_stays_float(self):
+        images = (IMAGES / 255).astype(">f8")
+        dataset = data.load(images)
+        assert dataset.element_spec.dtype == tf.float32
+        self.assert_close(np.stack(arrays(dataset)), images)
+        as_bytes = np.stack(arrays(data.load(images, dtype="uint8")))
+        np.testing.assert_array_equal(as_bytes, IMAGES)
+
+    def test_channels(self):
+        grey = np.stack(arrays(data.load(IMAGES, channels=1)))
+        expected = IMAGES @ np.array([0.2989, 0.5870, 0.1140])
+        assert np.abs(grey[..., 0] - expected).max() <= 1
+        colour = np.stack(arrays(data.load(IMAGES[..., :1], channels=3)))
+        np.testing.assert_array_equal(colour, np.repeat(IMAGES[..., :1], 3, -1))
+
+    def test_image_size_is_antialiased(self):
+        columns = np.zeros((1, 8, 64, 1), np.uint8)
+        columns[:, :, ::8] = 255
+        (image,) = arrays(data.load(columns, image_size=(8, 8)))
+        assert image.shape == (8, 8, 1) and image.dtype == np.uint8
+        assert image[:, 1:-1].min() > 20 and image[:, 1:-1].max() < 50
+
+    def test_other_integers_need_a_range(self):
+        images = np.array([-100, 0, 300], np.int16).reshape(3, 1, 1, 1)
+        with pytest.raises(ValueError, match="value_range=\\(low, high\\)"):
+            data.load(images)
+        scaled = np.stack(arrays(data.load(images, value_range=(-100, 300))))
+        self.assert_close(scaled.ravel(), [0, 0.25, 1])
+
+    @pytest.mark.parametrize(
+        ("images", "message"),
+        [
+            (np.zeros((5, 4, 4), np.uint8), r"images\[\.\.\., None\]"),
+            (np.zeros((0, 4, 4, 3), np.uint8), "none of them 0"),
+            (np.zeros((2, 4, 4, 3), bool), "dtype bool"),
+            (np.full((2, 4, 4, 3), 1.5), r"from 1\.5 to 1\.5 in image 0"),
+            (np.full((2, 4, 4, 3), -0.5), "in image 0"),
+        ],
+    )
+    def test_wrong_arrays(self, images, message):
+        with pytest.raises(ValueError, match=message):
+            data.load(images)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_non_finite_pixels_name_the_image(self, value):
+        images = np.zeros((2000, 1, 2, 1), np.float32)
+        images[1500, 0, 1] = value
+        with pytest.raises(ValueError, match="in image 1500"):
+            data.load(images)
+
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            (LABELS[:-1], r"shape \(6,\) for 7 images"),
+            (LABELS.astype(float), "must be integers"),
+            (LABELS - 1, "label -1 for image 1"),
+            (LABELS * 0, "at least two classes.*all of class 0"),
+        ],
+    )
+    def test_wrong_labels(self, labels, message):
+        with pytest.raises(ValueError, match=message):
+            data.load((IMAGES, labels), labels=True)
+
+    def test_no_labels_no_splits(self):
+        with pytest.raises(ValueError, match="pair \\(images, labels\\)"):
+            data.load(IMAGES, labels=True)
+        with pytest.raises(ValueError, match=r"no splits.*split='test'"):
+            data.load(IMAGES, "test")
+
+
+class DatasetTest(TestCase):
+    def test_images_pairs_and_dicts(self):
+        pairs = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS.astype(np.int32)))
+        dicts = pairs.map(lambda image, label: {"img": image, "label": label, "id": 0})
+        for source in (pairs, dicts):
+            elements = arrays(data.load(source, labels=True))
+            np.testing.assert_array_equal(np.stack([x for x, _ in elements]), IMAGES)
+            assert [int(label) for _, label in elements] == LABELS.tolist()
+            np.testing.assert_array_equal(np.stack(arrays(data.load(source))), IMAGES)
+        images = pairs.map(lambda image, label: image)
+        np.testing.assert_array_equal(np.stack(arrays(data.load(images))), IMAGES)
+
+    def test_errors(self):
+        images = tf.data.Dataset.from_tensor_slices(IMAGES)
+        with pytest.raises(ValueError, match="needs a dataset of \\(image, label\\)"):
+            data.load(images, labels=True)
+        with pytest.raises(ValueError, match="unbatch it"):
+            data.load(images.batch(2))
+        with pytest.raises(ValueError, match="pass `image_key`"):
+            data.load(images.map(lambda image: {"a": image}))
+        triples = images.map(lambda image: (image, 0, 0))
+        with pytest.raises(ValueError, match="must yield images, pairs"):
+            data.load(triples)
+        floats = images.map(lambda image: (image, 0.5))
+        with pytest.raises(ValueError, match="single integers"):
+            data.load(floats, labels=True)
+
+
+class TFDSTest(TestCase):
+    @pytest.mark.parametrize(
+        ("source", "data_dir"),
+        [
+            ("digits_28px", EMBEDDED),
+            (EMBEDDED / "digits_28px", None),
+            (str(EMBEDDED / "digits_28px" / "1.0.0"), None),
+        ],
+    )
+    def test_name_and_directory(self, source, data_dir):
+        dataset = data.load(source, "test[:5]", labels=True, data_dir=data_dir)
+        image_spec, label_spec = dataset.element_spec
+        assert image_spec == tf.TensorSpec((28, 28, 1), tf.uint8)
+        assert label_spec == tf.TensorSpec((), tf.int64)
+        assert len(dataset) == 5
+
+    def test_format(self):
+        dataset = data.load(
+            EMBEDDED / "digits_28px", "train[:2]", image_size=14, channels=3
+        )
+        assert dataset.element_spec == tf.TensorSpec((14, 14, 3), tf.uint8)
+
+    def test_unknown_split(self):
+        with pytest.raises(ValueError, match=r"splits \['test', 'train'\].*'valid'"):
+            data.load(EMBEDDED / "digits_28px", "valid")
+
+    def test_unknown_name(self):
+        message = (
+            "'fashion_mnist_subsett'.*Close names: fashion_mnist_subset.*"
+            "Prepared in .*: digits_28px, fashion_mnist_subset, mnist_subset"
+        )
+        with pytest.raises(ValueError, match=message):
+            data.load("fashion_mnist_subsett", data_dir=EMBEDDED)
+
+    def test_download_that_fails(self, tmp_path, monkeypatch):
+        import tensorflow_datasets as tfds
+
+        def offline(*args, **kwargs):
+            raise ConnectionError("no network")
+
+        builder = tfds.core.DatasetBuilder
+        monkeypatch.setattr(builder, "download_and_prepare", offline)
+        message = "'mnist' is not prepared.*no network.*Prepared in .*: nothing"
+        with pytest.raises(ValueError, match=message):
+            data.load("mnist", data_dir=tmp_path)
+
+
+class EmbeddedDataTest(TestCase):
+    """The datasets of the repository, read by TFDS alone."""
+
+    @pytest.mark.parametrize(
+        ("name", "train", "test"),
+        [
+            ("fashion_mnist_subset", 20_000, 5_000),
+            ("mnist_subset", 5_000, 2_000),
+            ("digits_28px", 1_000, 797),
+        ],
+    )
+    def test_reads(self, name, train, test):
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder_from_directory(EMBEDDED / name / "1.0.0")
+        sizes = {key: split.num_examples for key, split in builder.info.splits.items()}
+        assert sizes == {"train": train, "test": test}
+        assert builder.info.features["label"].num_classes == 10
+        dataset = tfds.load(name, data_dir=EMBEDDED, split="test")
+        images = [example["image"] for example in dataset.take(50).as_numpy_iterator()]
+        assert np.stack(images).shape == (50, 28, 28, 1)
+        assert 10 < np.mean(images) < 130
+
+    def test_size(self):
+        total = sum(f.stat().st_size for f in EMBEDDED.rglob("*") if f.is_file())
+        assert total <= 12_000_000
+
+
+class ArgumentsTest(TestCase):
+    def test_missing_paths(self, tmp_path):
+        for source in (tmp_path / "nothing", "./nothing/at/all", "nothing.csv"):
+            with pytest.raises(FileNotFoundError, match="There is no file or folder"):
+                data.load(source)
+
+    def test_unknown_sources(self, tmp_path):
+        (tmp_path / "a.txt").write_text("")
+        with pytest.raises(ValueError, match="what kind of file"):
+            data.load(tmp_path / "a.txt")
+        with pytest.raises(TypeError, match="Received: int"):
+            data.load(3)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"on_error": "ignore"},
+            {"dtype": "float64"},
+            {"channels": 0},
+            {"image_size": 0},
+            {"image_size": (3, 4, 5)},
+            {"value_range": (3, 3)},
+            {"max_skipped_share": 1.5},
+            {"max_pixels": 0},
+        ],
+    )
+    def test_wrong_arguments(self, arguments):
+        (name,) = arguments
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            data.load(IMAGES, **arguments)
