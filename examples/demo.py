@@ -135,10 +135,15 @@ def draw(losses, report, features, labels, cosines, path):
     axes = figure.subplot_mosaic([["loss", "bars", "bars"], ["base", "tc2", "heat"]])
     for method, values in losses.items():
         axes["loss"].plot(
-            range(1, len(values) + 1), values, color=COLOURS[method], label=method
+            range(1, len(values) + 1),
+            values,
+            "o-",
+            color=COLOURS[method],
+            ms=3,
+            label=method,
         )
     axes["loss"].set(
-        title="Base objective (NT-Xent) on each method's own views",
+        title="NT-Xent, each on its own views",
         xlabel="epoch",
         ylabel="loss (nats)",
     )
@@ -156,14 +161,16 @@ def draw(losses, report, features, labels, cosines, path):
     axes["bars"].set(
         title="Accuracy of frozen features (in-domain: fashion_mnist)",
         ylabel="accuracy (%)",
-        ylim=(max(0, 100 * lowest - 10), 100),
+        ylim=(max(0, 100 * lowest - 10), 106),
     )
     axes["bars"].legend(ncols=4, loc="upper left")
     for panel, method in (("base", "base SSL"), ("tc2", "TC²")):
         projected = PCA(2, random_state=0).fit_transform(features[method])
-        points = axes[panel].scatter(*projected.T, c=labels, cmap="tab10", s=5)
+        points = axes[panel].scatter(
+            *projected.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=5
+        )
         axes[panel].set(
-            title=f"{method}: features of MNIST, not seen in training",
+            title=f"{method}: features of unseen MNIST",
             xlabel="principal component 1",
             ylabel="principal component 2",
         )

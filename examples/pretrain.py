@@ -79,12 +79,16 @@ def new_pretrainer(image_shape):
 
 def new_augmentation(image_shape):
     """One recipe for all images, or one a task."""
-    size, channels = image_shape[:2], image_shape[2]
+    height, width, channels = image_shape
+    if height != width:
+        raise ValueError(
+            f"Views are square, these images are {height}×{width}: give --image_size."
+        )
     by_task = _TASK_AUGMENTATION.value
     if by_task is None:
         by_task = _METHOD.value == "tc2" and _TASK_ASSIGNMENT.value == "blocks"
     recipes = tc2.augment.simclr_tasks(
-        image_size=size, num_tasks=_NUM_TASKS.value, channels=channels
+        image_size=height, num_tasks=_NUM_TASKS.value, channels=channels
     )
     return recipes if by_task else recipes[0]
 

@@ -1,4 +1,4 @@
-"""Checks of single arguments: each names the argument, what came and what is allowed."""
+"""Checks of single arguments: each names the argument, what came and what may come."""
 
 import math
 import numbers

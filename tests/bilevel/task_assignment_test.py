@@ -18,9 +18,10 @@ from tests.test_case import TestCase
 class BlocksTest(TestCase):
     def test_split_keeps_the_order_and_the_pairs(self):
         view_1 = np.arange(6.0).reshape(6, 1)
-        tasks = np.asarray(split_tasks(view_1, view_1 + 100, None, 3))
-        expected = [[0, 1, 100, 101], [2, 3, 102, 103], [4, 5, 104, 105]]
-        np.testing.assert_array_equal(tasks[..., 0], expected)
+        tasks = split_tasks({"views": [view_1, view_1 + 100]}, None, 3)
+        first, second = (np.asarray(view)[..., 0] for view in tasks["views"])
+        np.testing.assert_array_equal(first, [[0, 1], [2, 3], [4, 5]])
+        np.testing.assert_array_equal(second, first + 100)
         np.testing.assert_array_equal(task_of_each(None, 6, 3), [0, 0, 1, 1, 2, 2])
 
     def test_config(self):

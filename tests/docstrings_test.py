@@ -1,0 +1,29 @@
+"""Every example in a docstring runs as it is printed."""
+
+import importlib
+import pkgutil
+import re
+import textwrap
+
+import pytest
+
+import keras_tc2
+from tests.test_case import TestCase
+
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def examples():
+    """`(where, code)` of every Python block in the sources of the package."""
+    for module in pkgutil.walk_packages(keras_tc2.__path__, "keras_tc2."):
+        spec = importlib.util.find_spec(module.name)
+        with open(spec.origin, encoding="utf-8") as source:
+            for i, block in enumerate(BLOCK.findall(source.read())):
+                yield pytest.param(textwrap.dedent(block), id=f"{module.name}-{i}")
+
+
+class DocstringTest(TestCase):
+    @pytest.mark.parametrize("code", list(examples()))
+    def test_example(self, code, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        exec(compile(code, "<example>", "exec"), {"__name__": "__example__"})
