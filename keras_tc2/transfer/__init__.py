@@ -3,6 +3,8 @@
 from keras_tc2.transfer import scores
 from keras_tc2.transfer.clustering import Clustering, cluster_nmi
 from keras_tc2.transfer.comparison import Comparison, Difference
+from keras_tc2.transfer.dense_probe import dense_probe
+from keras_tc2.transfer.detection import detector
 from keras_tc2.transfer.evaluate import evaluate
 from keras_tc2.transfer.features import extract_features
 from keras_tc2.transfer.few_shot import FewShot, few_shot
@@ -42,6 +44,8 @@ __all__ = [
     "TransferReport",
     "alignment",
     "cluster_nmi",
+    "dense_probe",
+    "detector",
     "effective_rank",
     "evaluate",
     "extract_features",

@@ -62,10 +62,39 @@ def encoder_hash(encoder):
             "its class a `get_config`, or leave `cache_dir` out."
         ) from error
     config.pop("compile_config", None)
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    text = json.dumps(_without_names(config), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode())
     for variable in encoder.variables:
         _add(digest, np.asarray(variable))
     return digest.hexdigest()
+
+
+def _without_names(config):
+    """The configuration with every layer's name replaced by its position.
+
+    Keras numbers unnamed layers as they are made, so equal models differ in names.
+    """
+    positions = {}
+
+    def collect(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("name"), str):
+                positions.setdefault(value["name"], f"layer {len(positions)}")
+            for key in sorted(value):
+                collect(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                collect(item)
+
+    def replaced(value):
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [replaced(item) for item in value]
+        return positions.get(value, value) if isinstance(value, str) else value
+
+    collect(config)
+    return replaced(config)
 
 
 def images_hash(images):

@@ -1,5 +1,7 @@
 """Features of many images: the encoder in inference mode, batch after batch."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -58,8 +60,10 @@ class FeatureExtractor:
                 "`encoder` must be a keras.Model from images to features. Received: "
                 f"{encoder!r}"
             )
+        # A partial, since TensorFlow warns of retracing when one piece of code is
+        # traced for many encoders.
         self._encode = tf.function(
-            lambda images: encoder(images, training=False), reduce_retracing=True
+            functools.partial(encoder, training=False), reduce_retracing=True
         )
 
     def __call__(self, images, *, batch_size, verbose=0):

@@ -101,11 +101,12 @@ def fine_tune(
             learning_rate * (encoder_learning_rate_factor or 1.0)
         ),
     )
+    num_batches = math.ceil(len(fit_part) / batch_size)
     fit_batches = (
         subset(numbered, fit_part, len(labels))
         .cache()
         .shuffle(min(len(fit_part), 10_000), seed=seed)
-        .repeat(math.ceil(MIN_STEPS * batch_size / len(fit_part)))
+        .repeat(math.ceil(MIN_STEPS / num_batches))
         .batch(batch_size)
     )
     if augmentation is not None:

@@ -1,0 +1,108 @@
+"""Object detection: KerasCV's RetinaNet on the feature maps of an encoder."""
+
+from keras_tc2 import checks
+
+# RetinaNet builds on three maps of the backbone and adds two coarser ones.
+LEVELS = ("P3", "P4", "P5")
+
+
+def detector(
+    encoder,
+    *,
+    num_classes,
+    bounding_box_format="xywh",
+    anchor_scale=4.0,
+    image_size=None,
+):
+    """A RetinaNet [1] whose backbone is the encoder's, weights shared.
+
+    Its anchors follow the encoder's own strides, which are smaller under a
+    small-image stem than the 8 to 128 pixels that KerasCV assumes. Each level has
+    anchors of three scales and three shapes.
+
+    Compile and fit it as any KerasCV RetinaNet, on images as `encoder.preprocess`
+    gives them (float in [0, 1]) and dicts of `"boxes"` and `"classes"`:
+    `model.compile(box_loss="smoothl1", classification_loss="focal", optimizer=...)`.
+
+    Args:
+        encoder: an `Encoder` whose backbone is a KerasCV backbone with pyramid levels
+            P3 to P5: the ResNets, EfficientNets and MobileNets of `encoders.create`.
+        num_classes: int >= 1.
+        bounding_box_format: str, as KerasCV names them. Defaults to `"xywh"`.
+        anchor_scale: float > 0. Side of the smallest anchor of a level, in strides.
+            Objects smaller than the first level's anchors are hard to match: lower
+            it for them. Defaults to `4.0`.
+        image_size: int or (height, width). Size of the images to detect in, which may
+            differ from the encoder's. Defaults to `None`, the encoder's own.
+
+    Returns:
+        `keras_cv.models.RetinaNet`.
+
+    Raises:
+        ValueError: if the backbone has no pyramid levels, or an argument is out of
+            range.
+
+    References:
+        - [1] Lin et al., 2017, arXiv 1708.02002
+    """
+    import keras_cv
+
+    checks.integer("num_classes", num_classes)
+    checks.positive("anchor_scale", anchor_scale)
+    backbone = getattr(encoder, "backbone", None)
+    levels = getattr(backbone, "pyramid_level_inputs", {})
+    if not set(LEVELS) <= set(levels):
+        raise ValueError(
+            "A detector needs an encoder whose backbone has the pyramid levels "
+            f"{LEVELS}, such as 'resnet18'. The backbone of {encoder.name!r} has "
+            f"{sorted(levels)}."
+        )
+    size = encoder.image_shape[:2] if image_size is None else image_size
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    strides = pyramid_strides(backbone, size)
+    anchors = keras_cv.layers.AnchorGenerator(
+        bounding_box_format=bounding_box_format,
+        strides=strides,
+        sizes=[anchor_scale * stride for stride in strides],
+        scales=[2**power for power in (0, 1 / 3, 2 / 3)],
+        aspect_ratios=[0.5, 1.0, 2.0],
+        clip_boxes=True,
+    )
+    return keras_cv.models.RetinaNet(
+        backbone=backbone,
+        num_classes=num_classes,
+        bounding_box_format=bounding_box_format,
+        anchor_generator=anchors,
+    )
+
+
+def pyramid_strides(backbone, size):
+    """Strides of RetinaNet's five levels on images of `size`, in pixels.
+
+    Raises:
+        ValueError: if the size does not divide down to level P5.
+    """
+    strides = []
+    for level in LEVELS:
+        layer = backbone.get_layer(backbone.pyramid_level_inputs[level])
+        strides.append(_stride(backbone, layer, size))
+    if strides != [strides[0], 2 * strides[0], 4 * strides[0]]:
+        raise ValueError(
+            f"The pyramid levels {LEVELS} must halve one after the other. Received "
+            f"strides {strides}."
+        )
+    if size[0] % strides[-1] or size[1] % strides[-1]:
+        raise ValueError(
+            f"Images must divide by {strides[-1]}, the stride of level {LEVELS[-1]}. "
+            f"Received: image_size={size}"
+        )
+    return [*strides, 2 * strides[-1], 4 * strides[-1]]
+
+
+def _stride(backbone, layer, size):
+    import keras
+
+    to_map = keras.Model(backbone.inputs, layer.output)
+    channels = backbone.inputs[0].shape[-1]
+    height = to_map.compute_output_shape((1, *size, channels))[1]
+    return size[0] // height
