@@ -1,5 +1,6 @@
 """Stage 2, the outer loss: what was learned on one task, judged by the others."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -7,27 +8,26 @@ from keras import ops
 from keras_tc2.bilevel.inner_loop import adapt
 
 
-def split_tasks(view_1, view_2, order, num_tasks):
-    """Cuts a batch into its tasks, both views of an image in the same one.
+def split_tasks(batch, order, num_tasks):
+    """Cuts a batch into its tasks, all that belongs to an image in the same one.
 
     Args:
-        view_1: tensor `(batch, ...)`.
-        view_2: tensor `(batch, ...)`.
+        batch: tensor `(batch, ...)`, or a nest of them: views, targets.
         order: int tensor `(batch,)`, the images sorted by task; `None` for the batch
             as it comes.
         num_tasks: int, M; divides the batch size.
 
     Returns:
-        Tensor `(num_tasks, 2 * batch / num_tasks, ...)`: the first half of a task
-        are its first views, the second half the second views in the same order.
+        The same nest of tensors `(num_tasks, batch / num_tasks, ...)`.
     """
-    halves = []
-    for view in (view_1, view_2):
+
+    def split(x):
         if order is not None:
-            view = ops.take(view, order, axis=0)
-        shape = (num_tasks, view.shape[0] // num_tasks, *view.shape[1:])
-        halves.append(ops.reshape(view, shape))
-    return ops.concatenate(halves, axis=1)
+            x = ops.take(x, order, axis=0)
+        shape = (num_tasks, x.shape[0] // num_tasks, *x.shape[1:])
+        return ops.reshape(x, shape)
+
+    return keras.tree.map_structure(split, batch)
 
 
 def task_of_each(order, batch_size, num_tasks):
@@ -54,7 +54,7 @@ def transfer_losses(
     Args:
         task_loss: callable `(weights, task, task_index)` to the scalar loss of a task.
         weights: list of tensors, θ.
-        tasks: tensor `(num_tasks, ...)`.
+        tasks: tensor `(num_tasks, ...)`, or a nest of them, as `split_tasks` gives.
         partners: int array `(num_tasks, num_partners)`, as `pairing.partners` gives.
         learning_rate: float, α of the inner steps.
         num_steps: int >= 0. Inner steps.
@@ -79,7 +79,7 @@ def transfer_losses(
             order=order,
         )
         outer_losses = [
-            task_loss(fast_weights, partner_tasks[i], partner_indices[i])
+            task_loss(fast_weights, _at(partner_tasks, i), partner_indices[i])
             for i in range(partners.shape[1])
         ]
         results = {"outer_loss": sum(outer_losses) / len(outer_losses)}
@@ -89,15 +89,20 @@ def transfer_losses(
 
     indices = np.arange(len(partners), dtype="int32")
     if vectorized and not tf.executing_eagerly():
-        partner_tasks = ops.take(tasks, partners, axis=0)
+        partner_tasks = _at(tasks, partners)
         return ops.vectorized_map(
             transfer, (tasks, indices, partner_tasks, partners.astype("int32"))
         )
     results = [
-        transfer((tasks[s], s, [tasks[q] for q in partners[s]], partners[s]))
+        transfer((_at(tasks, s), s, _at(tasks, partners[s]), partners[s]))
         for s in indices
     ]
     return _stack(results)
+
+
+def _at(tasks, index):
+    """The entries of all tensors of a nest at an index, or an array of them."""
+    return keras.tree.map_structure(lambda x: ops.take(x, index, axis=0), tasks)
 
 
 def _stack(results):

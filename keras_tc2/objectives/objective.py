@@ -1,50 +1,117 @@
 """The interface of a base self-supervised objective."""
 
+import keras
 import tensorflow as tf
 
+from keras_tc2.objectives.needs import Needs
 from keras_tc2.precision import at_least_float32
 
 
 class Objective:
     """Base class of the self-supervised losses that pretrainers minimise.
 
-    A subclass implements `compute_loss(embeddings_1, embeddings_2)`, a thin call of
-    a pure function, and `get_config`. It is a function of embeddings alone, so that
-    a pretrainer can apply it to a whole batch or to one task, to plain embeddings or
-    to calibrated ones, and differentiate it twice.
+    A subclass implements `compute_loss`, a thin call of a pure function, and
+    `get_config`. It is a function of its arguments alone, so that a pretrainer can
+    apply it to a whole batch or to one task, to plain embeddings or to calibrated
+    ones, and differentiate it twice.
+
+    What it needs beside embeddings it states in `needs`, and the pretrainer, which
+    knows no objective by name, provides it:
+
+        views → (mask_views) → encoder → projector → embeddings → head → outputs
+        targets: by `needs.target`, → target normalisation; never with a gradient
+
+    Without a head, the outputs are the embeddings. In TC² the head takes the
+    calibrated embeddings of a task and is among its fast weights; the targets are
+    computed once for the whole batch, uncalibrated, then split into tasks.
 
     Args:
         gather: bool. Whether negatives and batch statistics are global under a
-            `tf.distribute` strategy: the embeddings of all replicas are gathered
-            before the loss of the whole batch. Tasks stay local to their replica.
-            Defaults to `False`.
+            `tf.distribute` strategy: the outputs and targets of all replicas are
+            gathered before the loss of the whole batch. Tasks, and the batch
+            normalisation in a head, stay local to their replica. Defaults to
+            `False`.
+
+    Attributes:
+        needs: `Needs`, of the class.
+        momentum: float in [0, 1], or a function of the number of updates such as
+            `optimizers.MomentumSchedule`: how much of the moving average stays at
+            each update. Read if `needs.target` is `"momentum"`.
 
     Call arguments:
-        embeddings_1: float tensor `(batch, dim)`, projector output of view 1.
-        embeddings_2: float tensor `(batch, dim)`, projector output of view 2.
+        *outputs: float tensors `(batch, ...)`, one a view.
+        targets: list, one a target: a float tensor `(batch, ...)` or a dict of them.
+            Only for an objective that needs targets.
 
     Returns:
-        Scalar tensor, float32 (float64 for float64 embeddings).
+        Scalar tensor, float32 (float64 for float64 outputs).
     """
+
+    needs = Needs()
 
     def __init__(self, *, gather=False):
         self.gather = gather
 
-    def __call__(self, embeddings_1, embeddings_2):
-        """The loss of a whole batch, global over replicas if `gather`."""
-        embeddings_1 = at_least_float32(embeddings_1)
-        embeddings_2 = at_least_float32(embeddings_2)
-        if self.gather:
-            embeddings_1 = _all_gather(embeddings_1)
-            embeddings_2 = _all_gather(embeddings_2)
-        return self.compute_loss(embeddings_1, embeddings_2)
+    # What a subclass gives.
 
-    def compute_loss(self, embeddings_1, embeddings_2):
-        """The loss of the embeddings given, on this replica alone."""
-        raise TypeError(
-            f"{type(self).__name__} must override "
-            "`compute_loss(embeddings_1, embeddings_2)`."
+    def compute_loss(self, *outputs, targets=None):
+        """The loss of what is given, on this replica alone.
+
+        Without targets, `compute_loss(embeddings_1, embeddings_2)` is enough.
+        """
+        raise TypeError(f"{type(self).__name__} must override `compute_loss`.")
+
+    def make_head(self, embedding_dim, image_shape):
+        """A new trainable layer from embeddings to outputs, or `None`.
+
+        Args:
+            embedding_dim: int. Width of the embeddings.
+            image_shape: (height, width, channels) of the views.
+
+        Returns:
+            Keras layer, or `None`.
+        """
+        return None
+
+    def make_target_normalization(self):
+        """A new layer without trainable weights that targets pass last, or `None`."""
+        return None
+
+    def mask_views(self, views, step):
+        """Hides a part of the views; asked if `needs.masks_views`.
+
+        Args:
+            views: list of float tensors `(batch, H, W, C)`.
+            step: int scalar tensor, the number of updates so far: what is hidden is
+                a function of it.
+
+        Returns:
+            `(masked_views, targets)`: list of tensors like `views`, and the list of
+            targets.
+        """
+        raise TypeError(f"{type(self).__name__} must override `mask_views`.")
+
+    # What a pretrainer calls.
+
+    def __call__(self, *outputs, targets=None):
+        """The loss of a whole batch, global over replicas if `gather`."""
+        if self.gather:
+            outputs = keras.tree.map_structure(_all_gather, outputs)
+            if targets is not None:
+                targets = keras.tree.map_structure(_all_gather, targets)
+        return self.local_loss(*outputs, targets=targets)
+
+    def local_loss(self, *outputs, targets=None):
+        """The loss of one task, or of one replica: nothing is gathered."""
+        outputs = keras.tree.map_structure(at_least_float32, outputs)
+        if targets is None:
+            return self.compute_loss(*outputs)
+        targets = keras.tree.map_structure(
+            lambda x: tf.stop_gradient(at_least_float32(x)), targets
         )
+        return self.compute_loss(*outputs, targets=targets)
+
+    # What saving needs.
 
     def get_config(self):
         """The constructor arguments, as `keras.saving` expects."""
@@ -58,6 +125,7 @@ class Objective:
 
 def _all_gather(x):
     """Concatenates over replicas; its gradient sums the replicas' cotangents."""
+    x = at_least_float32(x)
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return x

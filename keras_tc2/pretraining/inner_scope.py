@@ -2,20 +2,29 @@
 
 from keras import ops
 
+from keras_tc2.pretraining.forward import call_layers, map_groups
+
 
 class ProjectorScope:
-    """Fast weights of the projector; the features of one encoder pass serve all tasks.
+    """Fast weights of projector and head; one encoder pass serves all tasks.
 
     Args:
         encoder: an `Encoder`.
         projector: a built Keras layer.
+        head: the built head of the objective, or `None`.
     """
 
     # A projector is a few matrix products, so all tasks run as one batched product.
     vectorized = True
 
-    def __init__(self, encoder, projector):
-        self.layers = [projector]
+    def __init__(self, encoder, projector, head):
+        self.to_embeddings = [projector]
+        self.head = [head] if head is not None else []
+
+    @property
+    def layers(self):
+        """The adapted layers, in the order in which they are called."""
+        return [*self.to_embeddings, *self.head]
 
     def weights(self):
         """θ: the current values of the adapted variables, as tensors."""
@@ -25,33 +34,50 @@ class ProjectorScope:
             for variable in layer.trainable_variables
         ]
 
-    def inputs(self, views, features):
-        """What of a batch `embed` starts from."""
-        return features
+    def inputs(self, forward):
+        """What of a batch `embed` starts from, a list with one tensor a view."""
+        return forward.features
 
-    def embed(self, weights, inputs, training):
-        """Embeddings under the given weights; the layers' own state is left alone."""
-        x = inputs
-        for layer in self.layers:
-            count = len(layer.trainable_variables)
-            own, weights = weights[:count], weights[count:]
-            state = [variable.value for variable in layer.non_trainable_variables]
-            x, _ = layer.stateless_call(own, state, x, training=training)
-        return x
+    def embed(self, weights, inputs, groups, training):
+        """Embeddings of every view under the given weights.
+
+        The layers' own state is left alone.
+        """
+        weights = weights[: _count(self.to_embeddings)]
+        return map_groups(
+            lambda x: call_layers(self.to_embeddings, weights, x, training=training),
+            inputs,
+            groups,
+        )
+
+    def outputs(self, weights, embeddings, groups, training):
+        """Outputs of the head under the given weights, from (calibrated) embeddings."""
+        if not self.head:
+            return embeddings
+        weights = weights[_count(self.to_embeddings) :]
+        return map_groups(
+            lambda x: call_layers(self.head, weights, x, training=training),
+            embeddings,
+            groups,
+        )
 
 
 class EncoderScope(ProjectorScope):
-    """Fast weights of encoder and projector; every task is encoded anew."""
+    """Fast weights of encoder, projector and head; every task is encoded anew."""
 
     vectorized = False
 
-    def __init__(self, encoder, projector):
-        super().__init__(encoder, projector)
-        self.layers = [encoder.network, projector]
+    def __init__(self, encoder, projector, head):
+        super().__init__(encoder, projector, head)
+        self.to_embeddings = [encoder.network, projector]
 
-    def inputs(self, views, features):
-        """What of a batch `embed` starts from."""
-        return views
+    def inputs(self, forward):
+        """What of a batch `embed` starts from, a list with one tensor a view."""
+        return forward.views
+
+
+def _count(layers):
+    return sum(len(layer.trainable_variables) for layer in layers)
 
 
 SCOPES = {"projector": ProjectorScope, "encoder": EncoderScope}

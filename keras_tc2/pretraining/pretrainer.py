@@ -1,4 +1,4 @@
-"""What every pretrainer shares: the training step around a loss of two views."""
+"""What every pretrainer shares: the training step around a loss of views."""
 
 import keras
 import tensorflow as tf
@@ -9,6 +9,15 @@ from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining.batch import check_views, split_batch, unpack
+from keras_tc2.pretraining.forward import (
+    Forward,
+    first_two,
+    group_sizes,
+    map_groups,
+    resize_to_fit,
+)
+from keras_tc2.pretraining.momentum_target import MomentumTarget
 from keras_tc2.pretraining.nonfinite import (
     SkippedUpdates,
     StopOnNonFinite,
@@ -18,11 +27,11 @@ from keras_tc2.pretraining.nonfinite import (
 
 
 class Pretrainer(keras.Model):
-    """Base class: a `keras.Model` whose `fit` minimises a loss of two views.
+    """Base class: a `keras.Model` whose `fit` minimises a loss of views.
 
     A subclass sets `loss_names` and implements `compute_losses`. Everything else is
-    here: gradients, optimizers, metrics, mixed precision, distribution, and what
-    happens to a loss that is not finite.
+    here: what the objective needs, gradients, optimizers, metrics, mixed precision,
+    distribution, and what happens to a loss that is not finite.
 
     Args:
         encoder: an `Encoder`.
@@ -51,10 +60,40 @@ class Pretrainer(keras.Model):
         self.projector = ProjectionHead() if projector is None else projector
         if not self.projector.built:
             self.projector.build((None, encoder.feature_dim))
+        self._provide_for_objective()
         self.nonfinite_patience = integer(
             "nonfinite_patience", nonfinite_patience, at_least=0
         )
         self.calibrator_optimizer = None
+
+    def _provide_for_objective(self):
+        """Makes the head, the momentum target and the target normalisation."""
+        objective, encoder = self.objective, self.encoder
+        shape = self.projector.compute_output_shape((None, encoder.feature_dim))
+        self.head = objective.make_head(shape[-1], encoder.image_shape)
+        if self.head is not None and not self.head.built:
+            self.head.build((None, shape[-1]))
+        self.momentum_target = None
+        if objective.needs.target == "momentum":
+            network = [encoder.network, self.projector]
+            if objective.needs.target_head:
+                network.append(self.head)
+            self.momentum_target = MomentumTarget(network, objective.momentum)
+        self.target_normalization = objective.make_target_normalization()
+        if self.target_normalization is not None:
+            with_head = objective.needs.target_head and self.head is not None
+            shape = self.head.compute_output_shape(shape) if with_head else shape
+            self.target_normalization.build(shape)
+        self.updates = None
+        if objective.needs.masks_views or self.momentum_target is not None:
+            self.updates = self.add_weight(
+                shape=(),
+                dtype="int64",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="updates",
+            )
 
     # What a subclass gives.
 
@@ -63,40 +102,76 @@ class Pretrainer(keras.Model):
         """Names of the scalars of `compute_losses`, in the order of computation."""
         return ["loss"]
 
-    def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
-        """The losses of a batch.
+    def compute_losses(self, *batch, training=True):
+        """The losses of a batch `(*views)` or `(*views, task_ids or None)`.
 
         Returns:
             `(losses, embeddings)`: dict of scalar tensors including `"loss"`, and
-            the pair of embeddings `(batch, dim)` of the views.
+            the pair of embeddings `(batch, dim)` of the first two views.
         """
         raise TypeError(f"{type(self).__name__} must override `compute_losses`.")
 
-    def check_batch(self, view_1, view_2, task_ids=None):
+    def check_batch(self, *batch):
         """Raises `ValueError` early, if a batch cannot be what the model needs."""
-        for name, view in (("view_1", view_1), ("view_2", view_2)):
-            if not tf.as_dtype(view.dtype).is_floating:
-                raise ValueError(
-                    f"`{name}` must be float in [0, 1], as `data.two_views` gives "
-                    f"it. Received: dtype={view.dtype}"
-                )
-            if tuple(view.shape[1:]) != tuple(self.encoder.image_shape):
-                raise ValueError(
-                    f"`{name}` must be {('batch', *self.encoder.image_shape)}, the "
-                    "image size of the encoder: give the augmentation that "
-                    "`image_size`, or make the encoder with this `input_shape`. "
-                    f"Received: shape={tuple(view.shape)}"
-                )
-        if view_1.shape != view_2.shape:
-            raise ValueError(
-                "Both views must have the same shape. Received: "
-                f"view_1 {tuple(view_1.shape)}, view_2 {tuple(view_2.shape)}"
+        views, _ = split_batch(batch)
+        check_views(
+            views, image_shape=self.encoder.image_shape, needs=self.objective.needs
+        )
+
+    # What a subclass uses.
+
+    def forward(self, views, *, training):
+        """Passes the views through encoder, projector and head, and makes targets.
+
+        Args:
+            views: tuple of float tensors `(batch, H, W, C)`. Local views that the
+                encoder's fixed image size does not take are resized to it.
+            training: bool.
+
+        Returns:
+            `Forward`.
+        """
+        groups = group_sizes(views)
+        views = [resize_to_fit(view, self.encoder.image_shape) for view in views]
+        targets = None
+        if self.objective.needs.masks_views:
+            views, targets = self.objective.mask_views(views, self.updates)
+        features = map_groups(
+            lambda x: self.encoder.encode(x, training=training), views, groups
+        )
+        embeddings = map_groups(
+            lambda x: self.projector(x, training=training), features, groups
+        )
+        outputs = embeddings
+        if self.head is not None:
+            outputs = map_groups(
+                lambda x: self.head(x, training=training), embeddings, groups
             )
-        if view_1.shape[0] is None:
-            raise ValueError(
-                "Batches must have a fixed size: batch the data with "
-                "`drop_remainder=True`, as `data.two_views` does."
+        if targets is None:
+            targets = self._targets(views, embeddings, outputs, training)
+        return Forward(views, groups, features, embeddings, outputs, targets)
+
+    def _targets(self, views, embeddings, outputs, training):
+        """The targets of the first two views, without gradient; `None` for none."""
+        needs = self.objective.needs
+        if needs.target is None:
+            return None
+        if needs.target == "momentum":
+            targets = map_groups(
+                lambda x: self.momentum_target(x, training=training), views[:2], [2]
             )
+        else:
+            targets = (outputs if needs.target_head else embeddings)[:2]
+        if self.target_normalization is not None:
+            targets = map_groups(
+                lambda x: self.target_normalization(x, training=training),
+                targets,
+                [2],
+            )
+        return self._detach_targets(targets)
+
+    def _detach_targets(self, targets):
+        return [ops.stop_gradient(target) for target in targets]
 
     # What Keras calls.
 
@@ -149,6 +224,17 @@ class Pretrainer(keras.Model):
             name: keras.metrics.Mean(name=name) for name in self.loss_names
         }
         self.skipped_updates = SkippedUpdates(["view_1", "view_2", *self.loss_names])
+        self._build_metrics()
+
+    def _build_metrics(self):
+        """Creates the variables of all metrics, which Keras would do at the first step.
+
+        Under a strategy Keras would take view 2 for labels; and a checkpoint can only
+        be restored into variables that are there.
+        """
+        shape = self.projector.compute_output_shape((1, self.encoder.feature_dim))
+        with keras.StatelessScope():
+            self.compute_metrics(None, ops.zeros(shape), ops.zeros(shape))
 
     @property
     def calibrator_variables(self):
@@ -200,11 +286,15 @@ class Pretrainer(keras.Model):
 
     def train_step(self, data):
         """One update from one batch."""
-        batch = _unpack(data)
+        batch = unpack(data)
         losses, embeddings, gradients, state = self._differentiate(batch)
         finite = self._finite_terms(batch, losses)
+        gradients_finite = _all_finite(gradients)
+        # Under loss scaling, gradients overflow now and then by design, and the
+        # optimizer itself skips the update and lowers its scale.
+        scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         all_finite = all_replicas(
-            tf.reduce_all(finite) & self._usable_gradients(gradients)
+            tf.reduce_all(finite) & (gradients_finite | scales_loss)
         )
         for variable, value in state:
             variable.assign(tf.where(all_finite, value, variable.value))
@@ -218,34 +308,41 @@ class Pretrainer(keras.Model):
                 for optimizer, variables in self.optimized_variables
             ],
         )
+        if self.updates is not None:
+            self._follow_update(all_replicas(gradients_finite) & all_finite)
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         self.skipped_updates.update_state(finite, ~all_finite, replicas)
         return self._update_metrics(losses, embeddings, all_finite)
 
+    def _follow_update(self, applied):
+        """What comes after an update, if it was applied: averages, and the count."""
+        if self.momentum_target is not None:
+            self.momentum_target.update(self.updates, applied)
+        self.updates.assign_add(ops.cast(applied, self.updates.dtype))
+
     def test_step(self, data):
         """The losses of one batch, in inference mode, without an update."""
-        batch = _unpack(data)
+        batch = unpack(data)
         self.check_batch(*batch)
         losses, embeddings = self.compute_losses(*batch, training=False)
         return self._update_metrics(losses, embeddings, tf.constant(True))
 
     # The seam that `train_step` and the tests share.
 
-    def value_and_gradients(self, view_1, view_2, task_ids=None):
+    def value_and_gradients(self, *batch):
         """The losses of a batch and their exact gradients; changes nothing.
 
         Args:
-            view_1: float tensor `(batch, H, W, C)` in [0, 1].
-            view_2: float tensor `(batch, H, W, C)` in [0, 1].
-            task_ids: int tensor `(batch,)`, if the data bring tasks.
+            *batch: view_1, view_2 and, for an objective that takes them, further
+                views: float tensors `(batch, H, W, C)` in [0, 1]; then, if the data
+                bring tasks, their ids: int tensor `(batch,)`.
 
         Returns:
             `(losses, gradients)`: dict of scalar tensors including `"loss"`, and
             list of tensors aligned with `trainable_variables`.
         """
         batch = tuple(
-            None if part is None else tf.convert_to_tensor(part)
-            for part in (view_1, view_2, task_ids)
+            None if part is None else tf.convert_to_tensor(part) for part in batch
         )
         losses, _, gradients, _ = self._differentiate(batch, scaled=False)
         return losses, gradients
@@ -275,17 +372,10 @@ class Pretrainer(keras.Model):
 
     def _finite_terms(self, batch, losses):
         """Bool tensor: whether each of the views and the losses is finite."""
-        sums = [tf.reduce_sum(view) for view in batch[:2]]
+        views, _ = split_batch(batch)
+        sums = [tf.reduce_sum(view) for view in first_two(views)]
         terms = sums + [losses[name] for name in self.loss_names]
         return tf.stack([tf.math.is_finite(tf.cast(term, "float64")) for term in terms])
-
-    def _usable_gradients(self, gradients):
-        # Under loss scaling, gradients overflow now and then by design, and the
-        # optimizer itself skips the update and lowers its scale.
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            return tf.constant(True)
-        norm = tf.linalg.global_norm([tf.convert_to_tensor(g) for g in gradients])
-        return tf.math.is_finite(norm)
 
     def _update_metrics(self, losses, embeddings, finite):
         weight = tf.cast(finite, "float32")
@@ -319,12 +409,6 @@ class Pretrainer(keras.Model):
         return cls(**config)
 
 
-def _unpack(data):
-    """`(view_1, view_2, task_ids or None)` from what `fit` was given."""
-    expected = "batches of (view_1, view_2) or (view_1, view_2, task_ids)"
-    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
-        raise ValueError(
-            f"A pretrainer is trained on {expected}, as `data.two_views` gives. "
-            f"Received: {keras.tree.map_structure(lambda x: x.shape, data)}"
-        )
-    return (*data, None)[:3]
+def _all_finite(gradients):
+    norm = tf.linalg.global_norm([tf.convert_to_tensor(g) for g in gradients])
+    return tf.math.is_finite(norm)

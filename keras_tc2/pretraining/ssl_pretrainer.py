@@ -1,8 +1,8 @@
 """Plain self-supervised pre-training: the base objective alone."""
 
 import keras
-from keras import ops
 
+from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.pretrainer import Pretrainer
 
 
@@ -53,9 +53,9 @@ class SSLPretrainer(Pretrainer):
         )
         self.built = True
 
-    def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
-        """`{"loss": objective(z1, z2)}`, and the embeddings of the views."""
-        embeddings = self(ops.concatenate([view_1, view_2], axis=0), training=training)
-        embeddings_1, embeddings_2 = ops.split(embeddings, 2, axis=0)
-        loss = self.objective(embeddings_1, embeddings_2)
-        return {"loss": loss}, (embeddings_1, embeddings_2)
+    def compute_losses(self, *batch, training=True):
+        """`{"loss": objective(...)}`, and the embeddings of the first two views."""
+        views, _ = split_batch(batch)
+        forward = self.forward(views, training=training)
+        loss = self.objective(*forward.outputs, targets=forward.targets)
+        return {"loss": loss}, forward.first_two_embeddings

@@ -8,6 +8,8 @@ from keras import ops
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator, stock_normalizations
+from keras_tc2.pretraining.batch import split_batch
+from keras_tc2.pretraining.forward import map_groups
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
 
@@ -170,7 +172,7 @@ class TC2Pretrainer(Pretrainer):
             )
             shape = self.projector.compute_output_shape((None, encoder.feature_dim))
             self.calibrator.build((None, shape[-1]), (None,))
-        self._scope = SCOPES[inner_scope](self.encoder, self.projector)
+        self._scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
         self._check_second_order()
         self.built = True
 
@@ -202,10 +204,10 @@ class TC2Pretrainer(Pretrainer):
             names += ["task_gradient_cosine"]
         return [*names, "loss"]
 
-    def check_batch(self, view_1, view_2, task_ids=None):
+    def check_batch(self, *batch):
         """Raises `ValueError` if the batch cannot be split into the tasks."""
-        super().check_batch(view_1, view_2, task_ids)
-        batch_size = view_1.shape[0]
+        super().check_batch(*batch)
+        batch_size = batch[0].shape[0]
         if batch_size % self.num_tasks:
             below = batch_size - batch_size % self.num_tasks
             nearest = [n for n in (below, below + self.num_tasks) if n > 0]
@@ -222,23 +224,24 @@ class TC2Pretrainer(Pretrainer):
                 "tasks."
             )
 
-    def compute_losses(self, view_1, view_2, task_ids=None, *, training=True):
-        """Every part of the outer loss, and the embeddings of the views."""
-        views = ops.concatenate([view_1, view_2], axis=0)
-        features = self.encoder.encode(views, training=training)
-        embeddings = self.projector(features, training=training)
-        embeddings_1, embeddings_2 = ops.split(embeddings, 2, axis=0)
+    def compute_losses(self, *batch, training=True):
+        """Every part of the outer loss, and the embeddings of the first two views."""
+        views, task_ids = split_batch(batch)
+        forward = self.forward(views, training=training)
         losses = {}
         total = 0.0
         if self.base_weight:
-            losses["base_loss"] = self.objective(embeddings_1, embeddings_2)
+            losses["base_loss"] = self.objective(
+                *forward.outputs, targets=forward.targets
+            )
             total += self.base_weight * losses["base_loss"]
-        order = self._order(features, task_ids)
+        order = self._order(forward.features, task_ids)
         factors = None
         if self.calibrator:
-            constant = self._detach(embeddings)
+            constant = self._detach(ops.concatenate(forward.embeddings, axis=0))
             factors = self.calibrator.factors(constant)
-            regularisers = self._regularisers(factors, constant, order)
+            num_views = len(views)
+            regularisers = self._regularisers(factors, constant, order, num_views)
             losses |= regularisers
             total += (
                 self.reconstruction_weight * regularisers["reconstruction"]
@@ -246,7 +249,7 @@ class TC2Pretrainer(Pretrainer):
                 + self.sparsity_weight * regularisers["sparsity"]
             )
         if self.transfer_weight:
-            transfer = self._transfer(views, features, order, factors, training)
+            transfer = self._transfer(forward, order, factors, training)
             outer_loss = ops.mean(transfer["outer_loss"])
             losses["outer_loss"] = outer_loss
             if self.num_inner_steps:
@@ -256,15 +259,14 @@ class TC2Pretrainer(Pretrainer):
                 losses["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
             total += self.transfer_weight * outer_loss
         losses["loss"] = total
-        return losses, (embeddings_1, embeddings_2)
+        return losses, forward.first_two_embeddings
 
-    def task_gradient_cosines(self, view_1, view_2, task_ids=None):
+    def task_gradient_cosines(self, *batch):
         """How much the tasks of a batch conflict: cosines of their inner gradients.
 
         Args:
-            view_1: float tensor `(batch, H, W, C)` in [0, 1].
-            view_2: float tensor `(batch, H, W, C)` in [0, 1].
-            task_ids: int tensor `(batch,)`, if the data bring tasks.
+            *batch: the views, and the task ids if the data bring tasks, as for
+                `value_and_gradients`.
 
         Returns:
             Float tensor `(num_tasks, num_tasks)` in [−1, 1]; entry (s, q) is below
@@ -275,15 +277,15 @@ class TC2Pretrainer(Pretrainer):
         """
         if not self.num_inner_steps:
             raise ValueError("There are no inner gradients with `num_inner_steps=0`.")
-        view_1, view_2 = ops.convert_to_tensor(view_1), ops.convert_to_tensor(view_2)
-        self.check_batch(view_1, view_2, task_ids)
-        views = ops.concatenate([view_1, view_2], axis=0)
+        views, task_ids = split_batch(batch)
+        views = tuple(ops.convert_to_tensor(view) for view in views)
+        self.check_batch(*views, task_ids)
         with keras.StatelessScope():
-            features = self.encoder.encode(views, training=True)
-            embeddings = self.projector(features, training=True)
-            order = self._order(features, task_ids)
+            forward = self.forward(views, training=True)
+            embeddings = ops.concatenate(forward.embeddings, axis=0)
+            order = self._order(forward.features, task_ids)
             factors = self.calibrator and self.calibrator.factors(embeddings)
-            transfer = self._transfer(views, features, order, factors, training=True)
+            transfer = self._transfer(forward, order, factors, training=True)
         return bilevel.pairwise_cosines(transfer["inner_gradients"])
 
     @property
@@ -297,39 +299,47 @@ class TC2Pretrainer(Pretrainer):
 
     def _order(self, features, task_ids):
         """The images of the batch sorted by task; `None` for as they come."""
-        features_1, features_2 = ops.split(ops.stop_gradient(features), 2, axis=0)
+        first_two = [ops.stop_gradient(h) for h in features[:2]]
         return self.task_assignment.order(
-            (features_1 + features_2) / 2, task_ids, self.num_tasks
+            sum(first_two) / len(first_two), task_ids, self.num_tasks
         )
 
-    def _regularisers(self, factors, embeddings, order):
-        tasks = bilevel.task_of_each(order, embeddings.shape[0] // 2, self.num_tasks)
+    def _regularisers(self, factors, embeddings, order, num_views):
+        tasks = bilevel.task_of_each(
+            order, embeddings.shape[0] // num_views, self.num_tasks
+        )
         weights = self.calibrator.weights_on(
-            factors, embeddings, ops.concatenate([tasks, tasks], axis=0)
+            factors, embeddings, ops.concatenate([tasks] * num_views, axis=0)
         )
         return self.calibrator.regularisers(factors, embeddings, weights)
 
-    def _transfer(self, views, features, order, factors, training):
-        inputs = self._scope.inputs(views, features)
-        tasks = bilevel.split_tasks(
-            *ops.split(inputs, 2, axis=0), order, self.num_tasks
-        )
+    def _transfer(self, forward, order, factors, training):
+        scope, groups = self._scope, forward.groups
+        tasks = {"inputs": scope.inputs(forward)}
+        if forward.targets is not None:
+            tasks["targets"] = forward.targets
+        tasks = bilevel.split_tasks(tasks, order, self.num_tasks)
 
         def task_loss(weights, task, task_index):
-            embeddings = self._scope.embed(weights, task, training)
+            embeddings = scope.embed(weights, task["inputs"], groups, training)
             if self.calibrator:
-                embeddings = self.calibrator.calibrate(factors, embeddings, task_index)
-            return self.objective.compute_loss(*ops.split(embeddings, 2, axis=0))
+                embeddings = map_groups(
+                    lambda z: self.calibrator.calibrate(factors, z, task_index),
+                    embeddings,
+                    groups,
+                )
+            outputs = scope.outputs(weights, embeddings, groups, training)
+            return self.objective.local_loss(*outputs, targets=task.get("targets"))
 
         return bilevel.transfer_losses(
             task_loss,
-            self._scope.weights(),
+            scope.weights(),
             tasks,
             self.partners,
             learning_rate=self.inner_learning_rate,
             num_steps=self.num_inner_steps,
             order=self.inner_order,
-            vectorized=self._scope.vectorized,
+            vectorized=scope.vectorized,
         )
 
     def _check_second_order(self):

@@ -1,0 +1,86 @@
+"""What a batch is: views, and perhaps task ids; and whether it fits the model."""
+
+import keras
+import tensorflow as tf
+
+
+def unpack(data):
+    """`(*views, task_ids or None)` from what `fit` was given.
+
+    Raises:
+        ValueError: if it is not one tensor or a tuple of them.
+    """
+    data = tuple(data) if isinstance(data, tuple | list) else (data,)
+    if not data or any(isinstance(part, tuple | list | dict) for part in data):
+        raise ValueError(
+            "A pretrainer is trained on batches of (view_1, view_2) or (view_1, "
+            "view_2, task_ids), as `data.two_views` gives, or of more views. "
+            f"Received: {keras.tree.map_structure(lambda x: x.shape, data)}"
+        )
+    views, task_ids = split_batch(data)
+    return (*views, task_ids)
+
+
+def split_batch(batch):
+    """`(views, task_ids)` from `(*views)` or `(*views, task_ids or None)`."""
+    *views, last = batch
+    if last is None or len(last.shape) == 1:
+        return tuple(views), last
+    return tuple(batch), None
+
+
+def check_views(views, *, image_shape, needs):
+    """Raises `ValueError` if views are not what encoder and objective need.
+
+    Args:
+        views: tuple of tensors.
+        image_shape: (height, width, channels) of the encoder, `None` for any.
+        needs: `Needs` of the objective.
+    """
+    _check_number(len(views), needs)
+    for position, view in enumerate(views):
+        name = f"view_{position + 1}"
+        if not tf.as_dtype(view.dtype).is_floating:
+            raise ValueError(
+                f"`{name}` must be float in [0, 1], as `data.two_views` gives it. "
+                f"Received: dtype={view.dtype}"
+            )
+        # Local views are resized.
+        expected = image_shape if position < 2 else (None, None, image_shape[2])
+        if not _fits(view.shape, expected):
+            raise ValueError(
+                f"`{name}` must be {('batch', *expected)}, the image size of the "
+                "encoder: give the augmentation that `image_size`, or make the "
+                f"encoder with this `input_shape`. Received: shape={tuple(view.shape)}"
+            )
+    sizes = {view.shape[0] for view in views}
+    if len(sizes) > 1 or len({tuple(view.shape) for view in views[:2]}) > 1:
+        received = ", ".join(
+            f"view_{position + 1} {tuple(view.shape)}"
+            for position, view in enumerate(views)
+        )
+        raise ValueError(
+            "Both views must have the same shape, and further views the same number "
+            f"of images. Received: {received}"
+        )
+    if None in sizes:
+        raise ValueError(
+            "Batches must have a fixed size: batch the data with "
+            "`drop_remainder=True`, as `data.two_views` does."
+        )
+
+
+def _check_number(number, needs):
+    if needs.min_views <= number <= (needs.max_views or number):
+        return
+    expected = "batches of (view_1, view_2), as `data.two_views` gives"
+    if needs.max_views is None:
+        expected += ", or of more views, as `data.multi_views` gives"
+    raise ValueError(f"The objective needs {expected}. Received: {number} view(s)")
+
+
+def _fits(shape, expected):
+    return len(shape) == 4 and all(
+        want is None or have == want
+        for have, want in zip(shape[1:], expected, strict=True)
+    )

@@ -1,0 +1,106 @@
+"""How views pass through layers: grouped by size, as functions of given weights."""
+
+import dataclasses
+
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """What one pass of a batch through the model gave.
+
+    Every list holds a tensor `(batch, ...)` a view, in the order of the views.
+
+    Args:
+        views: what the encoder saw.
+        groups: list of ints, how many views in a row went through it together.
+        features: outputs of the encoder.
+        embeddings: outputs of the projector.
+        outputs: outputs of the objective's head; the embeddings if it has none.
+        targets: list of what the objective compares them with, or `None`.
+    """
+
+    views: list
+    groups: list
+    features: list
+    embeddings: list
+    outputs: list
+    targets: list | None
+
+    @property
+    def first_two_embeddings(self):
+        """The embeddings of two views; the same twice if there is but one."""
+        return first_two(self.embeddings)
+
+
+def first_two(views):
+    """The first two of a list; the same twice if there is but one."""
+    return views[0], views[min(1, len(views) - 1)]
+
+
+def group_sizes(views):
+    """How many views in a row have the same shape: `[2, 6]` for 2 global, 6 local.
+
+    Batch statistics are those of such a group, as in the multi-crop of DINO.
+    """
+    sizes = []
+    for position, view in enumerate(views):
+        if position and view.shape == views[position - 1].shape:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return sizes
+
+
+def map_groups(function, tensors, groups):
+    """Applies a function to each group's tensors as one batch.
+
+    Args:
+        function: callable from a tensor `(views * batch, ...)` to another.
+        tensors: list of tensors `(batch, ...)`, one a view.
+        groups: list of ints that sum to the number of tensors.
+
+    Returns:
+        List of tensors `(batch, ...)`, one a view.
+    """
+    results, start = [], 0
+    for size in groups:
+        group = tensors[start : start + size]
+        start += size
+        if size == 1:
+            results.append(function(group[0]))
+        else:
+            together = function(ops.concatenate(group, axis=0))
+            results += ops.split(together, size, axis=0)
+    return results
+
+
+def resize_to_fit(view, image_shape):
+    """The view in the encoder's image size, bilinear; as it is if that is free."""
+    size = image_shape[:2]
+    if None in size or tuple(view.shape[1:3]) == tuple(size):
+        return view
+    return ops.image.resize(view, size, interpolation="bilinear")
+
+
+def call_layers(layers, weights, x, *, training):
+    """Calls layers in turn with the given trainable weights.
+
+    The layers' own variables are left alone, and what training would do to their
+    non-trainable state is dropped.
+
+    Args:
+        layers: list of built Keras layers.
+        weights: list of tensors, aligned with the trainable variables of all layers.
+        x: input of the first layer.
+        training: bool.
+
+    Returns:
+        Output of the last layer.
+    """
+    for layer in layers:
+        count = len(layer.trainable_variables)
+        own, weights = weights[:count], weights[count:]
+        state = [variable.value for variable in layer.non_trainable_variables]
+        x, _ = layer.stateless_call(own, state, x, training=training)
+    return x
