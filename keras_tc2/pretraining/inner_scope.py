@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_tc2.layers.moments import local_statistics
 from keras_tc2.pretraining.forward import call_layers, map_groups
 
 
@@ -44,22 +45,14 @@ class ProjectorScope:
         The layers' own state is left alone.
         """
         weights = weights[: _count(self.to_embeddings)]
-        return map_groups(
-            lambda x: call_layers(self.to_embeddings, weights, x, training=training),
-            inputs,
-            groups,
-        )
+        return _local_map(self.to_embeddings, weights, inputs, groups, training)
 
     def outputs(self, weights, embeddings, groups, training):
         """Outputs of the head under the given weights, from (calibrated) embeddings."""
         if not self.head:
             return embeddings
         weights = weights[_count(self.to_embeddings) :]
-        return map_groups(
-            lambda x: call_layers(self.head, weights, x, training=training),
-            embeddings,
-            groups,
-        )
+        return _local_map(self.head, weights, embeddings, groups, training)
 
 
 class EncoderScope(ProjectorScope):
@@ -74,6 +67,16 @@ class EncoderScope(ProjectorScope):
     def inputs(self, forward):
         """What of a batch `embed` starts from, a list with one tensor a view."""
         return forward.views
+
+
+def _local_map(layers, weights, inputs, groups, training):
+    """Calls layers group by group, with batch statistics of this replica's task."""
+    with local_statistics():
+        return map_groups(
+            lambda x: call_layers(layers, weights, x, training=training),
+            inputs,
+            groups,
+        )
 
 
 def _count(layers):
