@@ -9,7 +9,7 @@ from keras_tc2.data.labels import number_classes
 
 def matches_folder(request):
     """Whether the source is an existing folder."""
-    return request.data_dir is None and request.path and request.path.is_dir()
+    return request.path is not None and request.path.is_dir()
 
 
 def read_folder(request):

@@ -81,8 +81,8 @@ def load(
               dicts;
             - a `Dataset` or `DatasetDict` of Hugging Face's package `datasets`.
 
-            A name is that of an existing file or folder first, and of a dataset if
-            there is none or if `data_dir` is given.
+            A name stands for what is prepared under it in `data_dir`, if that is
+            given; else for an existing file or folder; else for a dataset.
         split: str. Split of a dataset, which TensorFlow Datasets lets one cut, as in
             `"train[:80%]"`; or a sub-folder of a folder of images, group of an HDF5
             file or value of the column `split` of a CSV file. What is not divided in

@@ -26,11 +26,25 @@ class Request:
 
     @property
     def path(self):
-        """The source as a path, or `None` if it is no path of something that exists."""
+        """The source as a path of something that exists, or `None`.
+
+        A name that is prepared in `data_dir` is that dataset, not a path.
+        """
         if not isinstance(self.source, str | pathlib.PurePath):
+            return None
+        if isinstance(self.source, str) and self._is_prepared_name:
             return None
         path = pathlib.Path(self.source).expanduser()
         return path if path.exists() else None
+
+    @property
+    def _is_prepared_name(self):
+        if self.data_dir is None or pathlib.PurePath(self.source).is_absolute():
+            return False
+        folder = pathlib.Path(self.data_dir).expanduser() / self.source.split(":")[0]
+        return any(
+            any(folder.glob(f"{depth}dataset_info.json")) for depth in ("*/", "*/*/")
+        )
 
     def refuse_split(self, what):
         """Raises `ValueError` for a split of a source that has none."""

@@ -13,7 +13,7 @@ NAME = re.compile(r"[A-Za-z][\w-]*(:[\d.*]+|/[\w./-]+(:[\d.*]+)?)?")
 def matches_prepared(request):
     """Whether the source is a folder that TFDS prepared, or of versions of it."""
     path = request.path
-    return path is not None and request.data_dir is None and bool(_versions(path))
+    return path is not None and bool(_versions(path))
 
 
 def read_prepared(request):

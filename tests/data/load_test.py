@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2 import data
-from tests.data.pictures import arrays, noise
+from tests.data.pictures import arrays, noise, write
 from tests.test_case import TestCase
 
 EMBEDDED = pathlib.Path(__file__).parents[2] / "examples" / "data"
@@ -143,6 +143,17 @@ class TFDSTest(TestCase):
         assert image_spec == tf.TensorSpec((28, 28, 1), tf.uint8)
         assert label_spec == tf.TensorSpec((), tf.int64)
         assert len(dataset) == 5
+
+    def test_what_a_name_stands_for(self, tmp_path, monkeypatch):
+        """Prepared in `data_dir`, then a path that exists."""
+        write(tmp_path / "digits_28px" / "a.png", noise((5, 5, 3)))
+        monkeypatch.chdir(tmp_path)
+        assert data.load("digits_28px").element_spec.shape[-1] == 3
+        dataset = data.load("digits_28px", data_dir=EMBEDDED)
+        assert dataset.element_spec.shape == (28, 28, 1)
+        for source in (tmp_path / "digits_28px", str(tmp_path / "digits_28px")):
+            assert len(data.load(source, data_dir=EMBEDDED)) == 1
+        assert len(data.load("digits_28px", data_dir=tmp_path)) == 1
 
     def test_format(self):
         dataset = data.load(
