@@ -26,9 +26,11 @@ def build_network(backbone, *, input_shape, channel_mean, channel_std, name):
     """
     x = images = keras.Input(input_shape, name="images")
     if channel_mean is not None:
-        variance = [std**2 for std in channel_std]
-        x = keras.layers.Normalization(
-            mean=channel_mean, variance=variance, name="channel_normalization"
+        statistics = list(zip(channel_mean, channel_std, strict=True))
+        x = keras.layers.Rescaling(
+            scale=[1 / std for _, std in statistics],
+            offset=[-mean / std for mean, std in statistics],
+            name="channel_normalization",
         )(x)
     x = backbone(x)
     rank = len(x.shape)

@@ -46,6 +46,12 @@ class PositionEmbedding(keras.layers.Layer):
         return tokens + self.embedding
 
 
+@keras.saving.register_keras_serializable(package="keras_tc2")
+def gelu_tanh(x):
+    """GELU by its tanh formula; converters to ONNX lack the exact one."""
+    return keras.ops.gelu(x, approximate=True)
+
+
 @register("vit_tiny")
 def vit_tiny(
     input_shape, *, patch_size=None, dim=192, depth=12, num_heads=3, dropout=0.0
@@ -100,7 +106,7 @@ def _block(x, dim, num_heads, dropout, name):
         y = keras.layers.Dropout(dropout, name=f"{name}_dropout1")(y)
     x = keras.layers.Add(name=f"{name}_add1")([x, y])
     y = keras.layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm2")(x)
-    y = keras.layers.Dense(4 * dim, activation="gelu", name=f"{name}_mlp1")(y)
+    y = keras.layers.Dense(4 * dim, activation=gelu_tanh, name=f"{name}_mlp1")(y)
     y = keras.layers.Dense(dim, name=f"{name}_mlp2")(y)
     if dropout:
         y = keras.layers.Dropout(dropout, name=f"{name}_dropout2")(y)
