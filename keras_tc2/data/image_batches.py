@@ -18,9 +18,10 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
         images: array or unbatched dataset, see `two_views`; so are the others.
 
     Returns:
-        `(batches_of, num_batches)`: a function from the epoch, an int64 tensor, to a
-        dataset of batches `(batch_size, H, W, C)`; and their number, or `None` if it
-        is not known before the images have been read.
+        `(batches_of, num_batches)`: a function of the epoch and the first batch, int64
+        tensors, and a `Share`, that gives a dataset of that share of the batches,
+        `(share.size_of(batch_size), H, W, C)`; and the number of batches, or `None`
+        if it is not known before the images have been read.
     """
     if not isinstance(images, tf.data.Dataset):
         images = _array_dataset(images)
@@ -29,13 +30,18 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
         return _of_stream(images, batch_size, seed, shuffle and shuffle_buffer)
     num_batches = _num_batches(access.size, batch_size)
 
-    def batches_of(epoch):
+    def batches_of(epoch, first_batch, share):
         indices = (
             permutation(access.size, fold_seed(seed, epoch, ORDER))
             if shuffle
             else tf.range(access.size, dtype=tf.int64)
         )
-        return access.image_batches(indices, batch_size)
+        if access.may_skip:
+            batches = access.image_batches(indices, batch_size).skip(first_batch)
+            return batches.map(lambda batch: share.of(batch, axis=0))
+        batches = tf.reshape(indices[: num_batches * batch_size], (-1, batch_size))
+        indices = tf.reshape(share.of(batches[first_batch:], axis=1), (-1,))
+        return access.image_batches(indices, share.size_of(batch_size))
 
     return batches_of, None if access.may_skip else num_batches
 
@@ -74,7 +80,7 @@ def _of_stream(images, batch_size, seed, shuffle_buffer):
         )
     known = size != tf.data.UNKNOWN_CARDINALITY
 
-    def batches_of(epoch):
+    def batches_of(epoch, first_batch, share):
         ordered = images
         if shuffle_buffer:
             # Keeps the order independent of `tf.random.set_seed`.
@@ -83,7 +89,8 @@ def _of_stream(images, batch_size, seed, shuffle_buffer):
             ordered = images.shuffle(
                 shuffle_buffer, seed=order_seed, reshuffle_each_iteration=False
             )
-        return batch_images(ordered, image_shape, batch_size)
+        batches = batch_images(ordered, image_shape, batch_size).skip(first_batch)
+        return batches.map(lambda batch: share.of(batch, axis=0))
 
     return batches_of, _num_batches(size, batch_size) if known else None
 

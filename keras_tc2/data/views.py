@@ -6,11 +6,10 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.augment import Views
-from keras_tc2.data.epochs import EpochCounter, each_epoch, fold_seed
+from keras_tc2.data.epochs import EpochCounter, each_epoch
 from keras_tc2.data.image_batches import image_batches
 from keras_tc2.data.view_maker import view_maker
-
-VIEWS = 1
+from keras_tc2.data.view_stream import ViewStream, remember_stream
 
 
 def two_views(
@@ -34,6 +33,13 @@ def two_views(
     Other datasets, such as those of TFDS, cannot be read in any order: they pass
     through a buffer of `shuffle_buffer` images, which must fit in memory. If such a
     dataset is sorted by class, take a buffer that holds several classes.
+
+    Given as it is to the `fit` of a pretrainer that was made under a `tf.distribute`
+    strategy, `batch_size` is that of all replicas together. The images of a batch are
+    divided over the replicas, each image to one of them, and the part of each replica
+    is cut into its own M blocks, so that every replica has every task. A dataset made
+    of this one, by `take` or `map`, is divided by Keras, which knows no blocks: make
+    it for one recipe only.
 
     Args:
         images: unbatched `tf.data.Dataset` of images `(H, W, C)` or of
@@ -163,44 +169,24 @@ def _views(
         shuffle_buffer=shuffle_buffer,
     )
 
-    def epoch_views(epoch):
-        def views_of(number, batch):
-            batch = checked_pixels(batch, number, epoch)
-            return make(batch, fold_seed(seed, epoch, VIEWS, number))
-
-        return (
-            batches_of(epoch)
-            .enumerate()
-            .map(views_of, num_parallel_calls=tf.data.AUTOTUNE if is_seeded else None)
-        )
-
-    views = each_epoch(epoch_counter or EpochCounter(), epoch_views)
+    stream = ViewStream(
+        batches_of,
+        make,
+        is_seeded=is_seeded,
+        batch_size=batch_size,
+        num_blocks=_num_blocks(augmentation),
+        num_batches=num_batches,
+        seed=seed,
+    )
+    views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)
     if num_batches is not None:
         views = views.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return views.prefetch(tf.data.AUTOTUNE)
-
-
-def checked_pixels(batch, number, epoch):
-    """The batch; an error if float pixels are not finite or not in [0, 1]."""
-    if not batch.dtype.is_floating:
-        return batch
-    where = ["in batch", number, "of epoch", epoch]
-    finite = tf.Assert(
-        tf.reduce_all(tf.math.is_finite(batch)), ["NaN or infinite pixels", *where]
-    )
-    with tf.control_dependencies([finite]):
-        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
-    in_range = tf.Assert(
-        (low >= 0) & (high <= 1),
-        ["Float images must be in [0, 1]; these are from", low, "to", high, *where],
-    )
-    with tf.control_dependencies([in_range]):
-        return tf.identity(batch)
+    return remember_stream(views.prefetch(tf.data.AUTOTUNE), stream)
 
 
 def _check_blocks(augmentation, batch_size):
     """Raises `ValueError` if a batch cannot be cut into a block for each recipe."""
-    num_blocks = len(augmentation) if isinstance(augmentation, list | tuple) else 1
+    num_blocks = _num_blocks(augmentation)
     if num_blocks and batch_size % num_blocks:
         below = batch_size - batch_size % num_blocks
         nearest = [size for size in (below, below + num_blocks) if size > 0]
@@ -209,6 +195,10 @@ def _check_blocks(augmentation, batch_size):
             f"so that each gets an equal block. Received: batch_size={batch_size}; the "
             f"nearest that are: {' and '.join(map(str, nearest))}"
         )
+
+
+def _num_blocks(augmentation):
+    return len(augmentation) if isinstance(augmentation, list | tuple) else 1
 
 
 def _check_two(augmentation):

@@ -1,0 +1,151 @@
+"""ViewStream: the views of any step of a run, for any replica of it."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_tc2.data.epochs import fold_seed
+
+VIEWS = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The part of every batch that some of the replicas of a run get.
+
+    Args:
+        num_replicas: int. Replicas of the whole run, that divide a batch equally.
+        first: int. The first of the replicas that this part is for.
+        count: int. How many they are.
+    """
+
+    num_replicas: int = 1
+    first: int = 0
+    count: int = 1
+
+    def size_of(self, batch_size):
+        """How many images of a batch are in this part."""
+        return batch_size // self.num_replicas * self.count
+
+    def of(self, batches, axis):
+        """This part of a tensor whose `axis` are the images of a batch."""
+        parts = tf.split(batches, self.num_replicas, axis)
+        return tf.concat(parts[self.first : self.first + self.count], axis)
+
+
+WHOLE = Share()
+
+
+class ViewStream:
+    """What `two_views` makes, from any step on, and divided over replicas.
+
+    A batch is divided into one part for each replica, and each part is cut into as
+    many blocks as there are recipes: a replica gets all the tasks, not a few of them.
+
+    Args:
+        batches_of: see `image_batches`.
+        make: see `view_maker`.
+        is_seeded: bool, likewise.
+        batch_size: int. Images of a batch, over all replicas.
+        num_blocks: int. Blocks that each part of a batch is cut into.
+        num_batches: int, or `None` if unknown. Batches an epoch.
+        seed: int.
+    """
+
+    def __init__(
+        self, batches_of, make, *, is_seeded, batch_size, num_blocks, num_batches, seed
+    ):
+        self.batches_of = batches_of
+        self.make = make
+        self.is_seeded = is_seeded
+        self.batch_size = batch_size
+        self.num_blocks = num_blocks
+        self.num_batches = num_batches
+        self.seed = seed
+
+    def epoch(self, epoch, first_batch=0, share=WHOLE):
+        """The views of an epoch, one element a batch and replica of the share.
+
+        Args:
+            epoch: int64 scalar tensor.
+            first_batch: int, or int64 scalar tensor. Where to start.
+            share: `Share`.
+        """
+        first_batch = tf.cast(first_batch, tf.int64)
+        batches = self.batches_of(epoch, first_batch, share)
+        if share.count > 1:
+            batches = batches.flat_map(
+                lambda batch: tf.data.Dataset.from_tensor_slices(
+                    tf.reshape(batch, (share.count, -1, *batch.shape[1:]))
+                )
+            )
+
+        def views_of(place, images):
+            batch = first_batch + place // share.count
+            replica = share.first + place % share.count
+            images = checked_pixels(images, batch, epoch)
+            number = batch * share.num_replicas + replica
+            return self.make(images, fold_seed(self.seed, epoch, VIEWS, number))
+
+        return batches.enumerate().map(
+            views_of, num_parallel_calls=tf.data.AUTOTUNE if self.is_seeded else None
+        )
+
+    def from_step(self, step, share=WHOLE):
+        """The views of all steps from `step` on, epoch after epoch, without an end.
+
+        Raises:
+            ValueError: if a batch cannot be divided over the replicas and tasks, or
+                the number of batches of an epoch is not known.
+        """
+        self._check_share(share)
+        first_epoch, first_batch = divmod(step, self.num_batches)
+
+        def views_of(epoch):
+            start = tf.where(epoch == first_epoch, first_batch, 0)
+            return self.epoch(epoch, start, share)
+
+        epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64)
+        return epochs.flat_map(views_of).prefetch(tf.data.AUTOTUNE)
+
+    def _check_share(self, share):
+        parts = share.num_replicas * self.num_blocks
+        if self.batch_size % parts:
+            raise ValueError(
+                f"`batch_size` must be divisible by {share.num_replicas} replicas "
+                f"times {self.num_blocks} recipes, so that each replica gets each task."
+                f" Received: batch_size={self.batch_size}; the next that is: "
+                f"{self.batch_size + parts - self.batch_size % parts}"
+            )
+
+
+def remember_stream(dataset, stream):
+    """Puts the stream behind a dataset of `two_views`, for `stream_of`."""
+    dataset._keras_tc2_view_stream = stream
+    return dataset
+
+
+def stream_of(dataset):
+    """The `ViewStream` behind what `two_views` returned, or `None`.
+
+    `None` as well for a dataset made of such a one, by `map`, `take` or the like.
+    """
+    return getattr(dataset, "_keras_tc2_view_stream", None)
+
+
+def checked_pixels(batch, number, epoch):
+    """The batch; an error if float pixels are not finite or not in [0, 1]."""
+    if not batch.dtype.is_floating:
+        return batch
+    where = ["in batch", number, "of epoch", epoch]
+    finite = tf.Assert(
+        tf.reduce_all(tf.math.is_finite(batch)), ["NaN or infinite pixels", *where]
+    )
+    with tf.control_dependencies([finite]):
+        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
+    in_range = tf.Assert(
+        (low >= 0) & (high <= 1),
+        ["Float images must be in [0, 1]; these are from", low, "to", high, *where],
+    )
+    with tf.control_dependencies([in_range]):
+        return tf.identity(batch)

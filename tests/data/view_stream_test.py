@@ -1,0 +1,112 @@
+"""The same views from any step on, and every image and task to one replica."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import augment, data
+from keras_tc2.data.view_stream import Share, stream_of
+from tests.test_case import TestCase
+
+IMAGES = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+
+
+class Add(augment.ImageAugmentation):
+    """Adds a constant, which tells the recipe, and noise far below a step of IMAGES."""
+
+    def __init__(self, constant, **kwargs):
+        super().__init__(**kwargs)
+        self.constant = constant
+
+    def transform(self, images, seed):
+        noise = tf.random.stateless_uniform(tf.shape(images), seed, 0, 1e-4)
+        return images + self.constant + noise
+
+
+RECIPES = [Add(0.25), Add(0.5), Add(0.75)]
+SOURCES = {
+    "array": lambda: IMAGES,
+    "stream": lambda: tf.data.Dataset.from_tensor_slices(IMAGES),
+}
+every_source = pytest.mark.parametrize("source", list(SOURCES))
+
+
+def views_of(source, **arguments):
+    arguments = {"batch_size": 12, "augmentation": RECIPES, "seed": 3, **arguments}
+    return data.two_views(SOURCES[source](), **arguments)
+
+
+def first_views(dataset, count):
+    return np.stack([view_1 for view_1, _ in dataset.take(count).as_numpy_iterator()])
+
+
+def image_and_recipe(view):
+    """The numbers of the images, and of the recipes, of a view."""
+    values = view.ravel().astype("float64")
+    recipes = (values // 0.25).astype(int) - 1
+    return np.rint((values % 0.25) * 255).astype(int), recipes
+
+
+class StepTest(TestCase):
+    @every_source
+    def test_a_stream_gives_the_epochs_of_the_dataset(self, source):
+        views = views_of(source)
+        epochs = np.concatenate([first_views(views, 3) for _ in range(3)])
+        stream = stream_of(views)
+        for step in (0, 2, 3, 7):
+            from_step = first_views(stream.from_step(step), 9 - step)
+            np.testing.assert_array_equal(from_step, epochs[step:])
+
+    def test_only_what_two_views_made_has_one(self):
+        assert stream_of(views_of("array").take(1)) is None
+
+    def test_broken_images_are_left_out_before_batches_are_made(self, tmp_path):
+        for index, image in enumerate(np.repeat(IMAGES, 8, axis=1).repeat(8, axis=2)):
+            tf.io.write_file(str(tmp_path / f"{index:02}.png"), tf.io.encode_png(image))
+        (tmp_path / "00.png").write_bytes(b"broken")
+        images = data.load(tmp_path, on_error="skip")
+        views = data.two_views(images, batch_size=13, shuffle=False)
+        assert len(list(views)) == 3
+
+
+class ShareTest(TestCase):
+    @every_source
+    @pytest.mark.parametrize("num_replicas", [2, 4])
+    def test_every_replica_has_every_task_and_no_image_comes_twice(
+        self, source, num_replicas
+    ):
+        stream = stream_of(views_of(source))
+        seen = []
+        for replica in range(num_replicas):
+            share = Share(num_replicas, replica, 1)
+            views = first_views(stream.from_step(0, share), 3)
+            for view in views:
+                images, recipes = image_and_recipe(view)
+                size = 12 // num_replicas // 3
+                np.testing.assert_array_equal(recipes, np.repeat([0, 1, 2], size))
+                seen += images.tolist()
+        whole = first_views(stream.from_step(0), 3)
+        assert len(set(seen)) == 36
+        assert set(seen) == set(image_and_recipe(whole)[0].tolist())
+
+    @every_source
+    def test_a_worker_gets_the_parts_of_its_replicas_in_turn(self, source):
+        stream = stream_of(views_of(source))
+        worker = first_views(stream.from_step(2, Share(4, 2, 2)), 6)
+        alone = [first_views(stream.from_step(2, Share(4, r, 1)), 3) for r in (2, 3)]
+        np.testing.assert_array_equal(worker[0::2], alone[0])
+        np.testing.assert_array_equal(worker[1::2], alone[1])
+
+    def test_replicas_draw_their_own_views(self):
+        stream = stream_of(views_of("array", augmentation=Add(0.25)))
+        noise = []
+        for replica in range(2):
+            view = first_views(stream.from_step(0, Share(2, replica, 1)), 1)[0]
+            values = view.ravel().astype("float64") - 0.25
+            noise.append(values * 255 - np.rint(values * 255))
+        assert np.max(np.abs(noise[0] - noise[1])) > 1e-3
+
+    def test_refuses_batches_that_do_not_give_every_replica_every_task(self):
+        stream = stream_of(views_of("array"))
+        with pytest.raises(ValueError, match="8 replicas times 3 recipes.*is: 24"):
+            stream.from_step(0, Share(8, 0, 1))
