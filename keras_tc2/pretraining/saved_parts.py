@@ -16,8 +16,15 @@ CONFIG_KEYS = [
     "arguments",
     "weights_sha256",
 ]
-# Momentum targets are not among them: they start again from the online weights.
-PARTS = ("projector", "calibrator", "head")
+# Attributes of a pretrainer that hold weights beside the encoder's.
+PARTS = (
+    "projector",
+    "calibrator",
+    "head",
+    "momentum_target",
+    "target_normalization",
+    "updates",
+)
 TASK_ASSIGNMENTS = (
     bilevel.BlockAssignment,
     bilevel.ClusterAssignment,
@@ -26,7 +33,7 @@ TASK_ASSIGNMENTS = (
 
 
 def save_parts(pretrainer, folder):
-    """Writes the projector, the calibrator and the arguments of a pretrainer.
+    """Writes all of a pretrainer but its encoder and optimizers.
 
     Args:
         pretrainer: `SSLPretrainer` or `TC2Pretrainer`.
