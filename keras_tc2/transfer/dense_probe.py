@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2.transfer.feature_maps import feature_map_model
+from keras_tc2.transfer.feature_maps import feature_map_function
 from keras_tc2.transfer.few_shot import ridge_scores
 from keras_tc2.transfer.held_out import held_out_part
 
@@ -59,7 +59,7 @@ def dense_probe(
             )
     if num_classes is None:
         num_classes = int(train_masks.max()) + 1
-    to_map = tf.function(feature_map_model(encoder), reduce_retracing=True)
+    to_map = tf.function(feature_map_function(encoder), reduce_retracing=True)
     train_maps = _maps(to_map, train_images, batch_size)
     test_maps = _maps(to_map, test_images, batch_size)
     shares = _class_shares(train_masks, num_classes, train_maps.shape[1:3])

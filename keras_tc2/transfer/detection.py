@@ -82,10 +82,7 @@ def pyramid_strides(backbone, size):
     Raises:
         ValueError: if the size does not divide down to level P5.
     """
-    strides = []
-    for level in LEVELS:
-        layer = backbone.get_layer(backbone.pyramid_level_inputs[level])
-        strides.append(_stride(backbone, layer, size))
+    strides = [_stride(backbone, level) for level in LEVELS]
     if strides != [strides[0], 2 * strides[0], 4 * strides[0]]:
         raise ValueError(
             f"The pyramid levels {LEVELS} must halve one after the other. Received "
@@ -99,10 +96,11 @@ def pyramid_strides(backbone, size):
     return [*strides, 2 * strides[-1], 4 * strides[-1]]
 
 
-def _stride(backbone, layer, size):
+def _stride(backbone, level):
     import keras
 
+    layer = backbone.get_layer(backbone.pyramid_level_inputs[level])
     to_map = keras.Model(backbone.inputs, layer.output)
-    channels = backbone.inputs[0].shape[-1]
-    height = to_map.compute_output_shape((1, *size, channels))[1]
-    return size[0] // height
+    side = 256
+    shape = to_map.compute_output_shape((1, side, side, backbone.inputs[0].shape[-1]))
+    return side // shape[1]

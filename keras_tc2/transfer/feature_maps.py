@@ -3,14 +3,14 @@
 import keras
 
 
-def feature_map_model(encoder):
-    """A model from raw images to the encoder's last feature map, weights shared.
+def feature_map_function(encoder):
+    """A function from raw images to the encoder's last feature map, weights shared.
 
     Args:
         encoder: an `Encoder`, or a functional `keras.Model`.
 
     Returns:
-        `keras.Model` or callable from images `(B, H, W, C)`, as the encoder takes
+        Callable from images `(B, H, W, C)`, as the encoder takes
         them, to a map `(B, h, w, D)`.
 
     Raises:
@@ -18,33 +18,26 @@ def feature_map_model(encoder):
             pixel: it pools too early, or works on tokens.
     """
     network = getattr(encoder, "network", encoder)
-    maps = _last_map(network)
-    if maps is None:
+    last_map = _last_map(network)
+    if last_map is None:
         raise ValueError(
             f"The encoder {encoder.name!r} has no feature map (B, h, w, D) with h and "
             "w above 1 that can be read; use an encoder with a convolutional backbone."
         )
-    preprocess = getattr(encoder, "preprocess", None)
-    if preprocess is None:
-        return maps
-    return keras.layers.Lambda(lambda images: maps(preprocess(images)))
+    to_map = keras.Model(network.inputs, last_map)
+    preprocess = getattr(encoder, "preprocess", lambda images: images)
+    return lambda images: to_map(preprocess(images), training=False)
 
 
 def _last_map(network):
-    """The functional model up to the last layer that gives a map, or None."""
-    layers = getattr(network, "layers", ())
-    for layer in reversed(layers):
-        output = _output(layer)
-        if output is None or len(output.shape) != 4:
+    """The last map that a layer of the network reads, or None."""
+    images = getattr(network, "inputs", None)
+    for layer in reversed(getattr(network, "layers", ())):
+        try:
+            read = layer.input
+        except (AttributeError, ValueError):
             continue
-        if 1 in output.shape[1:3]:
-            continue
-        return keras.Model(network.inputs, layer.output)
+        is_map = hasattr(read, "shape") and len(read.shape) == 4
+        if is_map and 1 not in read.shape[1:3] and read is not images[0]:
+            return read
     return None
-
-
-def _output(layer):
-    try:
-        return layer.output
-    except (AttributeError, ValueError):
-        return None

@@ -38,4 +38,6 @@ def tiny_views(*, number=32, size=6, batch_size=16, seed=0):
     """A dataset of `(view_1, view_2)` batches, float32 in [0, 1]."""
     generator = np.random.default_rng(seed)
     views = generator.uniform(size=(2, number, size, size, 1)).astype("float32")
-    return tf.data.Dataset.from_tensor_slices((views[0], views[1])).batch(batch_size)
+    return tf.data.Dataset.from_tensor_slices((views[0], views[1])).batch(
+        batch_size, drop_remainder=True
+    )

@@ -1,0 +1,105 @@
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from keras_tc2 import transfer
+from tests.test_case import TestCase
+from tests.transfer.blobs import blobs
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+
+
+def rendered(path, folder):
+    """The page's text after Chromium has laid it out, and its picture."""
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--no-first-run",
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1100,1400",
+    ]
+    picture = folder / "page.png"
+    texts = [
+        subprocess.run(
+            [*command, option, path.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        for option in ("--dump-dom", f"--screenshot={picture}")
+    ]
+    return texts[0], picture
+
+
+def joined_report():
+    train, test = blobs(90), blobs(60, seed=1)
+    noisy = train[0] + np.random.default_rng(0).normal(size=train[0].shape) * 2
+    reports = [
+        transfer.evaluate(
+            None,
+            {"blobs": ((features, train[1]), test)},
+            protocols=("knn", "linear", transfer.FewShot(shots=(1, 5), num_draws=3)),
+            encoder_name=name,
+        )
+        for name, features in (("a < b", train[0]), ("noisy", noisy))
+    ]
+    return transfer.TransferReport.join(reports)
+
+
+class ReportPagesTest(TestCase):
+    def test_page_is_self_contained_and_escaped(self, tmp_path):
+        report = joined_report()
+        text = report.to_html(tmp_path / "report.html")
+        assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
+        assert "a &lt; b" in text and "a < b" not in text
+        assert text.count("data:image/png;base64,") == 1
+        for outside in ("http://", "https://", "<script", "<link"):
+            assert outside not in text
+        for row in report.rows:
+            assert f"{100 * row['accuracy']:.2f} %" in text
+        assert "&quot;temperature&quot;: 0.07" in text
+
+    def test_picture_has_what_a_reader_needs(self, tmp_path):
+        report = joined_report()
+        figure = report.plot(tmp_path / "bars.png")
+        assert (tmp_path / "bars.png").stat().st_size > 5000
+        panel = figure.axes[0]
+        assert (
+            panel.get_ylabel() == "accuracy, %" and panel.get_title("left") == "blobs"
+        )
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["a < b", "noisy"]
+        heights = [bar.get_height() for bar in panel.patches]
+        expected = [
+            100 * row["accuracy"]
+            for name in report.encoders
+            for row in report.rows
+            if row["encoder"] == name
+        ]
+        self.assert_close(heights, expected)
+
+    def test_seeds_become_whiskers(self):
+        rows = [
+            {"encoder": "a", "dataset": "d", "protocol": "p", "accuracy": v, "seed": i}
+            for i, v in enumerate((0.5, 0.7))
+        ]
+        figure = transfer.TransferReport(rows).plot()
+        assert figure.axes[0].patches[0].get_height() == pytest.approx(60)
+        assert "sd over 2 seeds" in figure.get_suptitle()
+
+    @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+    def test_chromium_shows_it(self, tmp_path):
+        path = tmp_path / "report.html"
+        joined_report().to_html(path)
+        text, picture = rendered(path, tmp_path)
+        assert "<td>few_shot_5</td>" in text
+        assert picture.stat().st_size > 20_000
