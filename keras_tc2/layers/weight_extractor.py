@@ -48,9 +48,7 @@ class WeightExtractor(keras.layers.Layer):
         - [1] arXiv 2511.13787
     """
 
-    def __init__(
-        self, *, hidden_dim=None, residual=False, nonnegative=False, **kwargs
-    ):
+    def __init__(self, *, hidden_dim=None, residual=False, nonnegative=False, **kwargs):
         super().__init__(**kwargs)
         if hidden_dim is not None:
             integer("hidden_dim", hidden_dim)

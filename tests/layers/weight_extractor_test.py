@@ -44,5 +44,7 @@ class WeightExtractorTest(TestCase):
         self.assert_close(layer(embeddings, factors), codes @ factors.T)
 
     def test_refuses_weights_that_could_never_learn(self):
-        with pytest.raises(ValueError, match="`nonnegative=True` needs `residual=True`"):
+        with pytest.raises(
+            ValueError, match="`nonnegative=True` needs `residual=True`"
+        ):
             WeightExtractor(nonnegative=True)

@@ -228,17 +228,17 @@ class LossTest(TestCase):
         def identity(name):
             return keras.layers.Activation("linear", name=name)
 
-        losses = []
-        for scope in ("projector", "encoder"):
-            model = pretrainer(
+        models = [
+            pretrainer(
                 encoder=tiny.encoder(identity), inner_scope=scope, num_inner_steps=0
             )
-            if losses:
-                model.set_weights(weights)
-            weights = model.get_weights()
-            losses.append(model.value_and_gradients(*tiny.views(dtype="float64")))
-        self.assert_close(losses[0][0]["loss"], losses[1][0]["loss"])
-        for a, b in zip(losses[0][1], losses[1][1], strict=True):
+            for scope in ("projector", "encoder")
+        ]
+        models[1].set_weights(models[0].get_weights())
+        views = tiny.views(dtype="float64")
+        results = [model.value_and_gradients(*views) for model in models]
+        self.assert_close(results[0][0]["loss"], results[1][0]["loss"])
+        for a, b in zip(results[0][1], results[1][1], strict=True):
             self.assert_close(a, b)
 
     def test_task_gradient_cosines(self):
