@@ -76,8 +76,13 @@ def fold_seed(seed, *numbers):
     """A seed `(2,)` of its own for every combination of `seed` and `numbers`."""
     folded = tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)
     for number in numbers:
-        folded = tf.random.fold_in(folded, tf.cast(number, tf.int32))
+        folded = fold_in(folded, number)
     return folded
+
+
+def fold_in(seed, number):
+    """A seed `(2,)` of its own for every combination of a seed `(2,)` and a number."""
+    return tf.random.fold_in(seed, tf.cast(number, tf.int32))
 
 
 def permutation(size, seed):

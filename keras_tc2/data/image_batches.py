@@ -4,9 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.array_source import ArrayImages, check_image_shape, check_pixels
-from keras_tc2.data.epochs import fold_seed, permutation
+from keras_tc2.data.epochs import fold_in, fold_seed, permutation
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.random_access import batch_images, random_access_of, without_label
+from keras_tc2.data.view_stream import WHOLE
 
 ORDER = 0
 
@@ -15,7 +16,8 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
     """How to make the image batches of an epoch, and how many there are.
 
     Args:
-        images: array or unbatched dataset, see `two_views`; so are the others.
+        images: array or unbatched dataset, or a list of them, see `two_views`; so are
+            the others.
 
     Returns:
         `(batches_of, num_batches)`: a function of the epoch and the first batch, int64
@@ -23,16 +25,86 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
         `(share.size_of(batch_size), H, W, C)`; and the number of batches, or `None`
         if it is not known before the images have been read.
     """
+    if not isinstance(images, list):
+        return _of_source(
+            images,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            shuffle_buffer=shuffle_buffer,
+            order_seed=lambda epoch: fold_seed(seed, epoch, ORDER),
+        )
+    _check_divisible(images, batch_size)
+    parts = [
+        _of_source(
+            source,
+            batch_size=batch_size // len(images),
+            shuffle=shuffle,
+            shuffle_buffer=shuffle_buffer,
+            order_seed=lambda epoch, place=place: fold_in(
+                fold_seed(seed, epoch, ORDER), place
+            ),
+        )
+        for place, source in enumerate(images)
+    ]
+    return _side_by_side(parts)
+
+
+def _side_by_side(parts):
+    """`image_batches` whose batches hold a block of each of several sources."""
+    _check_same_images([batches_of for batches_of, _ in parts])
+
+    def batches_of(epoch, first_batch, share):
+        blocks = [part(epoch, first_batch, share) for part, _ in parts]
+        return tf.data.Dataset.zip(tuple(blocks)).map(
+            lambda *blocks: _replica_by_replica(blocks, share.count)
+        )
+
+    numbers = [number for _, number in parts]
+    return batches_of, None if None in numbers else min(numbers)
+
+
+def _replica_by_replica(blocks, count):
+    """The blocks of a batch, so ordered that each of `count` replicas has them all."""
+    image_shape = blocks[0].shape[1:]
+    parts = [tf.reshape(block, (count, -1, *image_shape)) for block in blocks]
+    size = sum(block.shape[0] for block in blocks)
+    return tf.reshape(tf.concat(parts, axis=1), (size, *image_shape))
+
+
+def _check_divisible(sources, batch_size):
+    """Raises `ValueError` if a batch has no equal block for each source."""
+    if not sources or batch_size % len(sources):
+        raise ValueError(
+            "A list of sources must not be empty, and their number must divide "
+            f"`batch_size`, so that each fills an equal block. Received: {len(sources)}"
+            f" sources, batch_size={batch_size}"
+        )
+
+
+def _check_same_images(functions):
+    """Raises `ValueError` if sources differ in the size or type of their images."""
+    start = tf.constant(0, tf.int64)
+    specs = [batches_of(start, start, WHOLE).element_spec for batches_of in functions]
+    if any(spec != specs[0] for spec in specs):
+        received = ", ".join(f"{spec.shape[1:]} {spec.dtype.name}" for spec in specs)
+        raise ValueError(
+            "The sources of a list must have images of one size and type: give `load` "
+            f"the `image_size`. Received: {received}"
+        )
+
+
+def _of_source(images, *, batch_size, shuffle, shuffle_buffer, order_seed):
+    """`image_batches` of one source, in an order drawn from `order_seed(epoch)`."""
     if not isinstance(images, tf.data.Dataset):
         images = _array_dataset(images)
     access = random_access_of(images)
     if access is None:
-        return _of_stream(images, batch_size, seed, shuffle and shuffle_buffer)
+        return _of_stream(images, batch_size, shuffle and shuffle_buffer, order_seed)
     num_batches = _num_batches(access.size, batch_size)
 
     def batches_of(epoch, first_batch, share):
         indices = (
-            permutation(access.size, fold_seed(seed, epoch, ORDER))
+            permutation(access.size, order_seed(epoch))
             if shuffle
             else tf.range(access.size, dtype=tf.int64)
         )
@@ -48,6 +120,12 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
 
 def _array_dataset(images):
     """A dataset of an array, for its random access."""
+    if isinstance(images, str | bytes) or not hasattr(images, "__getitem__"):
+        raise TypeError(
+            "`images` must be an array or an unbatched dataset, such as "
+            "`keras_tc2.data.load(name)` gives, or a list of them. Received: "
+            f"{type(images).__name__}"
+        )
     images = np.asarray(images)
     check_image_shape(images.shape)
     check_pixels(images)
@@ -55,7 +133,7 @@ def _array_dataset(images):
     return ArrayImages(images, None, pixel_format).dataset()
 
 
-def _of_stream(images, batch_size, seed, shuffle_buffer):
+def _of_stream(images, batch_size, shuffle_buffer, order_seed):
     """`image_batches` of a dataset that can only be read from its beginning."""
     images = images.map(without_label)
     spec = images.element_spec
@@ -85,9 +163,10 @@ def _of_stream(images, batch_size, seed, shuffle_buffer):
         if shuffle_buffer:
             # Keeps the order independent of `tf.random.set_seed`.
             tf.compat.v1.set_random_seed(1)
-            order_seed = tf.cast(fold_seed(seed, epoch, ORDER)[0], tf.int64)
             ordered = images.shuffle(
-                shuffle_buffer, seed=order_seed, reshuffle_each_iteration=False
+                shuffle_buffer,
+                seed=tf.cast(order_seed(epoch)[0], tf.int64),
+                reshuffle_each_iteration=False,
             )
         batches = batch_images(ordered, image_shape, batch_size).skip(first_batch)
         return batches.map(lambda batch: share.of(batch, axis=0))

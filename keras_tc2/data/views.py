@@ -1,6 +1,7 @@
 """two_views, multi_views: batches of augmented views, what pretrainers train on."""
 
 import inspect
+import math
 
 import tensorflow as tf
 
@@ -44,7 +45,10 @@ def two_views(
     Args:
         images: unbatched `tf.data.Dataset` of images `(H, W, C)` or of
             `(image, label)`, whose labels are dropped, or an array `(N, H, W, C)`.
-            uint8, uint16, or float in [0, 1]; all of the same size.
+            uint8, uint16, or float in [0, 1]; all of the same size. Or a list of S of
+            these: the batch is cut into S equal blocks, and block s is drawn from
+            source s, so that sources, such as domains, become tasks. An epoch ends
+            with the smallest source.
         batch_size: int >= 1. The last images of an epoch that do not fill a batch are
             left out; since the order changes, others every time.
         augmentation: one of
@@ -174,7 +178,7 @@ def _views(
         make,
         is_seeded=is_seeded,
         batch_size=batch_size,
-        num_blocks=_num_blocks(augmentation),
+        num_blocks=math.lcm(_num_blocks(augmentation), _num_blocks(images)),
         num_batches=num_batches,
         seed=seed,
     )
@@ -197,8 +201,9 @@ def _check_blocks(augmentation, batch_size):
         )
 
 
-def _num_blocks(augmentation):
-    return len(augmentation) if isinstance(augmentation, list | tuple) else 1
+def _num_blocks(parts):
+    """How many blocks a list of recipes or sources stands for; 1 for anything else."""
+    return len(parts) if isinstance(parts, list | tuple) else 1
 
 
 def _check_two(augmentation):

@@ -89,6 +89,20 @@ class ShareTest(TestCase):
         assert len(set(seen)) == 36
         assert set(seen) == set(image_and_recipe(whole)[0].tolist())
 
+    def test_every_replica_has_every_source(self):
+        sources = [IMAGES[:20], IMAGES[20:]]
+        stream = stream_of(data.two_views(sources, batch_size=8))
+        both = first_views(stream.from_step(1, Share(4, 1, 2)), 4)
+        for view in both:
+            low, high = np.rint(view.ravel() * 255)
+            assert low < 20 <= high
+        whole = np.sort(first_views(stream.from_step(1), 1).ravel())
+        replicas = [
+            first_views(stream.from_step(1, Share(4, r, 1)), 1).ravel()
+            for r in range(4)
+        ]
+        np.testing.assert_array_equal(np.sort(np.concatenate(replicas)), whole)
+
     @every_source
     def test_a_worker_gets_the_parts_of_its_replicas_in_turn(self, source):
         stream = stream_of(views_of(source))
@@ -108,5 +122,5 @@ class ShareTest(TestCase):
 
     def test_refuses_batches_that_do_not_give_every_replica_every_task(self):
         stream = stream_of(views_of("array"))
-        with pytest.raises(ValueError, match="8 replicas times 3 recipes.*is: 24"):
+        with pytest.raises(ValueError, match=r"8 replicas times 3 recipes.*is: 24"):
             stream.from_step(0, Share(8, 0, 1))

@@ -112,6 +112,23 @@ class OrderTest(TestCase):
         with pytest.raises(ValueError, match="`epoch` must be an integer >= 0"):
             counter.epoch = -1
 
+    def test_a_list_of_sources_is_one_block_each(self):
+        domains = [IMAGES[:16], data.load(IMAGES[16:24]), as_stream(IMAGES[24:])]
+        views = data.two_views(domains, batch_size=6)
+        assert len(views) == 4
+        for batches in (arrays(views), arrays(views)):
+            orders = np.array([numbers(view) for view, _ in batches])
+            for block, (low, high) in enumerate([(0, 16), (16, 24), (24, 40)]):
+                seen = orders[:, 2 * block : 2 * block + 2].ravel()
+                assert len(set(seen)) == 8
+                assert seen.min() >= low and seen.max() < high
+        with pytest.raises(ValueError, match="3 sources, batch_size=8"):
+            data.two_views(domains, batch_size=8)
+        with pytest.raises(ValueError, match="one size and type"):
+            data.two_views([IMAGES, IMAGES / 255], batch_size=8)
+        with pytest.raises(TypeError, match="Received: str"):
+            data.two_views("cifar10", batch_size=8)
+
     def test_class_sorted_files_are_mixed(self):
         """A buffer smaller than a class would give batches of one class."""
         views = data.two_views(data.load(IMAGES), batch_size=8, shuffle_buffer=2)
