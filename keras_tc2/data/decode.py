@@ -151,13 +151,23 @@ def decode_all(items, decode, element_spec, examine, report):
             tf.nest.map_structure(_as_specified, element, element_spec),
         )
 
+    def attend(expected, number, ended, skipped):
+        """Looks into a gap, and reports at the end of a pass; `skipped` so far."""
+        gap = tf.cond(
+            number > expected, lambda: examine(expected, number), lambda: np.int64(0)
+        )
+        skipped += tf.ensure_shape(gap, ())
+        tf.cond(ended & (skipped > 0), report, lambda: np.int64(0))
+        return skipped
+
     def account(state, numbered_element):
         expected, skipped = state
         number, ended, element = numbered_element
-        gap = number - expected
-        examined = tf.cond(gap > 0, lambda: examine(expected, number), lambda: gap)
-        skipped += tf.ensure_shape(examined, ())
-        tf.cond(ended & (skipped > 0), report, lambda: np.int64(0))
+        skipped = tf.cond(
+            ended | (number > expected),
+            lambda: attend(expected, number, ended, skipped),
+            lambda: skipped,
+        )
         return (number + 1, skipped), (ended, element)
 
     return (
