@@ -12,6 +12,7 @@ Takes about RUNTIME on two CPU cores; RESULT.
 """
 
 import pathlib
+import sys
 
 import keras
 import matplotlib.pyplot as plt
@@ -163,6 +164,13 @@ def main(_):
         ],
     ).history
     draw(history, output_dir / "curves.png")
+    model.encoder.training_record = {
+        "method": _METHOD.value,
+        "objective": _OBJECTIVE.value,
+        "datasets": [_DATASET.value],
+        "seed": _SEED.value,
+        "command": " ".join(["python", *sys.argv]),
+    }
     model.encoder.save_pretrained(output_dir / "encoder")
     print(f"Encoder, history, logs and curves are in {output_dir}.")
 

@@ -24,6 +24,7 @@ from keras_tc2.pretraining.nonfinite import (
     all_replicas,
     apply_if,
 )
+from keras_tc2.pretraining.saved_parts import load_pretrainer, save_parts
 
 
 class Pretrainer(keras.Model):
@@ -396,6 +397,15 @@ class Pretrainer(keras.Model):
             "projector": keras.saving.serialize_keras_object(self.projector),
             "nonfinite_patience": self.nonfinite_patience,
         }
+
+    def save_pretrainer_parts(self, folder):
+        """Writes all but the encoder and the optimizers; see `saved_parts`."""
+        save_parts(self, folder)
+
+    @classmethod
+    def from_pretrained(cls, repo_id_or_folder, **arguments):
+        """Loads encoder and pretrainer; see `saved_parts.load_pretrainer`."""
+        return load_pretrainer(cls, repo_id_or_folder, **arguments)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
