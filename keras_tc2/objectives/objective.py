@@ -28,9 +28,8 @@ class Objective:
     Args:
         gather: bool. Whether negatives and batch statistics are global under a
             `tf.distribute` strategy: the outputs and targets of all replicas are
-            gathered before the loss of the whole batch. Tasks, and the batch
-            normalisation in a head, stay local to their replica. Defaults to
-            `False`.
+            gathered before the loss of the whole batch. Tasks stay local to their
+            replica. Defaults to `False`.
 
     Attributes:
         needs: `Needs`, of the class.

@@ -1,0 +1,12 @@
+"""What self-supervised learning needs of optimizers and Keras lacks.
+
+The usual schedule of the learning rate, a linear warm-up and then a cosine to zero, is
+Keras's own: `keras.optimizers.schedules.CosineDecay(0.0, decay_steps, warmup_target=
+peak, warmup_steps=warmup_steps)`, where `decay_steps` counts from the end of the
+warm-up, so a run of N steps has `decay_steps = N - warmup_steps`.
+"""
+
+from keras_tc2.optimizers.lars import LARS
+from keras_tc2.optimizers.momentum_schedule import MomentumSchedule
+
+__all__ = ["LARS", "MomentumSchedule"]

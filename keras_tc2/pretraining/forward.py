@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 from keras import ops
 
 
@@ -99,8 +100,10 @@ def call_layers(layers, weights, x, *, training):
         Output of the last layer.
     """
     for layer in layers:
+        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
         count = len(layer.trainable_variables)
-        own, weights = weights[:count], weights[count:]
-        state = [variable.value for variable in layer.non_trainable_variables]
-        x, _ = layer.stateless_call(own, state, x, training=training)
+        values, weights = weights[:count], weights[count:]
+        values = [*values, *(v.value for v in layer.non_trainable_variables)]
+        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+            x = layer(x, training=training)
     return x
