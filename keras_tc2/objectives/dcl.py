@@ -32,8 +32,7 @@ def dcl(embeddings_1, embeddings_2, *, temperature, sigma=None):
         sigma: float > 0 or `None`. σ of the weights.
 
     Returns:
-        Scalar tensor; `log(2 * batch - 2) - 1 / temperature` when all embeddings are
-        equal.
+        Scalar tensor; `log(2 * batch - 2)` when all embeddings are equal.
 
     References:
         - [1] Yeh et al., 2022, arXiv 2110.06848, equations 6 and 7
