@@ -47,21 +47,24 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     Args:
         patience: int >= 0. How many updates in a row may be skipped.
+        checkpoint: `callbacks.ResumableCheckpoint` of the run, or `None`.
 
     Raises:
         FloatingPointError: from `fit`, with the step and the first term at fault.
     """
 
-    def __init__(self, patience):
+    def __init__(self, patience, checkpoint=None):
         super().__init__()
         self.patience = patience
+        self.checkpoint = checkpoint
         self.in_a_row = 0
         self.before = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Follows the reset of the metrics."""
+        """Follows the reset of the metrics, or their return from a checkpoint."""
         self.epoch = epoch
-        self.before = 0
+        self.before = float(self.model.skipped_updates.result())
+        self.first_step = self.checkpoint.steps_before if self.checkpoint else 0
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the count of skipped updates after every batch."""
@@ -75,7 +78,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
             raise FloatingPointError(self._message(batch, term))
 
     def _message(self, batch, term):
-        found = f"`{term}` is NaN or infinite at step {batch} of epoch {self.epoch}"
+        step = self.first_step + batch
+        found = f"`{term}` is NaN or infinite at step {step} of epoch {self.epoch}"
         if term.startswith("view"):
             advice = (
                 "The images themselves are not finite: look at the data and the "
@@ -87,6 +91,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 "with the optimizer's `global_clipnorm`, or look at the images of "
                 "this batch."
             )
+        if self.checkpoint and self.checkpoint.newest():
+            advice += f" The last good checkpoint is {self.checkpoint.newest()}."
         return (
             f"Training stopped: {found}; {int(self.in_a_row)} update(s) in a row were "
             f"skipped, the weights are those from before. {advice}"

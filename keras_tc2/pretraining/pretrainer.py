@@ -1,5 +1,7 @@
 """What every pretrainer shares: the training step around a loss of views."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -9,6 +11,7 @@ from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining import run_data
 from keras_tc2.pretraining.batch import check_views, split_batch, unpack
 from keras_tc2.pretraining.forward import (
     Forward,
@@ -272,18 +275,43 @@ class Pretrainer(keras.Model):
     def fit(self, x=None, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
 
+        With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
+        `tf.distribute` strategy every replica is given all tasks of what
+        `data.two_views` made.
+
         Raises:
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient; with the step and the term.
         """
-        guard = StopOnNonFinite(self.nonfinite_patience)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
+        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        if isinstance(x, tf.data.Dataset):
+            arguments.setdefault("shuffle", False)
+        is_list = isinstance(callbacks, keras.callbacks.CallbackList)
+        members = callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
+        checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
+        guard = StopOnNonFinite(self.nonfinite_patience, checkpoint)
+        if is_list:
             callbacks.append(guard)
         else:
-            callbacks = [*keras.tree.flatten(callbacks or []), guard]
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+            # What is saved must be restored before another callback looks at it.
+            members = sorted(members, key=lambda member: member is not checkpoint)
+            callbacks = [*members, guard]
+        strategy = self.distribute_strategy
+        if checkpoint is None:
+            arguments = run_data.divided(arguments, strategy)
+            return super().fit(**arguments, callbacks=callbacks)
+        steps = run_data.steps_in_epoch(
+            x, arguments.get("steps_per_epoch"), self.steps_per_execution
+        )
+        with checkpoint.resuming(
+            self, steps_per_epoch=steps, data=run_data.describe(x)
+        ) as done:
+            start = done or steps * arguments.get("initial_epoch", 0)
+            arguments["x"] = run_data.from_step(x, start, strategy)
+            arguments["steps_per_epoch"] = steps
+            arguments["initial_epoch"] = start // steps
+            arguments = run_data.divided(arguments, strategy)
+            return super().fit(**arguments, callbacks=callbacks)
 
     def train_step(self, data):
         """One update from one batch."""
@@ -419,6 +447,5 @@ class Pretrainer(keras.Model):
         return cls(**config)
 
 
-def _all_finite(gradients):
-    norm = tf.linalg.global_norm([tf.convert_to_tensor(g) for g in gradients])
-    return tf.math.is_finite(norm)
+def _all_finite(tensors):
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tensors])

@@ -1,0 +1,85 @@
+"""The batches of a run, from any step on, for every replica of a strategy."""
+
+import tensorflow as tf
+
+from keras_tc2.data.view_stream import Share, stream_of
+
+
+def steps_in_epoch(dataset, steps_per_epoch, steps_per_execution):
+    """How many steps an epoch of a run that may be continued has.
+
+    Args:
+        dataset: what `fit` was given.
+        steps_per_epoch: int, or `None` for all batches of the dataset.
+        steps_per_execution: int.
+
+    Raises:
+        ValueError: if that is not known, or not a multiple of `steps_per_execution`.
+    """
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(
+            "To continue a run, its data must be a `tf.data.Dataset`, such as "
+            f"`data.two_views` gives. Received: {type(dataset).__name__}"
+        )
+    if steps_per_epoch is None:
+        steps_per_epoch = int(dataset.cardinality())
+    if steps_per_epoch < 1:
+        raise ValueError(
+            "To continue a run, the length of its epochs must be known: give `fit` the "
+            "`steps_per_epoch`, or a dataset whose `cardinality()` is known."
+        )
+    if steps_per_epoch % steps_per_execution:
+        raise ValueError(
+            "To continue a run, an epoch must be a multiple of `steps_per_execution`. "
+            f"Received: {steps_per_epoch} steps an epoch, steps_per_execution="
+            f"{steps_per_execution}"
+        )
+    return steps_per_epoch
+
+
+def from_step(dataset, step, strategy):
+    """The batches of a dataset, epoch after epoch without an end, from a step on.
+
+    Each replica gets its part of every batch of `data.two_views`, all tasks in it.
+    Other datasets are divided by Keras.
+    """
+    stream = stream_of(dataset)
+    if stream is None or stream.num_batches is None:
+        return dataset.repeat().skip(step)
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas == 1:
+        return stream.from_step(step)
+
+    def of_worker(context):
+        count = num_replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * count
+        return stream.from_step(step, Share(num_replicas, first, count))
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def describe(dataset):
+    """What tells the data of one run from that of another, as a dict."""
+    stream = stream_of(dataset)
+    if stream is None:
+        return {"element_spec": str(dataset.element_spec)}
+    return {
+        "batch_size": stream.batch_size,
+        "blocks": stream.num_blocks,
+        "seed": stream.seed,
+    }
+
+
+def divided(arguments, strategy):
+    """Arguments of `fit` whose views of `data.two_views` are divided by their tasks."""
+    arguments = dict(arguments)
+    if strategy.num_replicas_in_sync == 1:
+        return arguments
+    steps_of = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
+    for key, steps in steps_of.items():
+        stream = stream_of(arguments.get(key))
+        if stream is not None and stream.num_batches is not None:
+            if arguments.get(steps) is None:
+                arguments[steps] = stream.num_batches
+            arguments[key] = from_step(arguments[key], 0, strategy)
+    return arguments
