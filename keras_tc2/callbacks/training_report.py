@@ -26,6 +26,10 @@ UNITS = {
     "weight_sparsity": "share of small weights",
     "reconstruction": "share outside the factors",
     "reconstruction_error": "share outside the factors",
+    "orthogonality": "distance of V Vᵀ from I",
+    "sparsity": "mean |W|",
+    "task_gradient_cosine": "cosine, below 0 = conflict",
+    "skipped_updates": "updates",
     "calibration_gain": "fall of the objective",
     "learning_rate": "step size",
 }

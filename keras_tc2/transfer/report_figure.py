@@ -27,8 +27,12 @@ def report_figure(report):
     for panel, dataset in zip(panels, datasets, strict=True):
         _panel(panel, report, dataset)
     seeds = len({row["seed"] for row in report.rows})
-    whiskers = f"sd over {seeds} seeds" if seeds > 1 else "sd over draws"
-    figure.suptitle(f"Transfer to downstream datasets (whiskers: {whiskers})")
+    title = "Transfer to downstream datasets"
+    if seeds > 1:
+        title += f" (whiskers: sd over {seeds} seeds)"
+    elif any(row["spread"] is not None for row in report.rows):
+        title += " (whiskers: sd over draws)"
+    figure.suptitle(title)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(4, len(labels))

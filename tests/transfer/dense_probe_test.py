@@ -52,9 +52,9 @@ class DenseProbeTest(TestCase):
         assert result["accuracy"] > 0.5
 
     def test_test_masks_choose_nothing(self):
-        images, masks = squares(5, seed=1)
+        model, (images, masks) = encoder(), squares(5, seed=1)
         true, other = (
-            transfer.dense_probe(encoder(), *squares(15), images, given)
+            transfer.dense_probe(model, *squares(15), images, given)
             for given in (masks, masks[::-1])
         )
         assert true["regularization"] == other["regularization"]

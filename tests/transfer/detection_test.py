@@ -10,6 +10,7 @@ from tests.test_case import TestCase
 
 
 class DetectorTest(TestCase):
+    @pytest.mark.slow  # RetinaNet's heads are 256 wide: up to a minute.
     def test_trains_on_the_encoder_s_backbone(self):
         encoder = tc2.encoders.create("resnet18", input_shape=(32, 32, 1), width=8)
         detector = transfer.detector(encoder, num_classes=2, anchor_scale=2.0)
