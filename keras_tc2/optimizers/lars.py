@@ -75,14 +75,16 @@ class LARS(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
+        self._excluded = [self._is_excluded(variable) for variable in variables]
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable."""
         gradient = ops.cast(gradient, variable.dtype)
         learning_rate = ops.cast(learning_rate, variable.dtype)
-        velocity = self.velocities[self._get_variable_index(variable)]
-        if not self._is_excluded(variable):
+        index = self._get_variable_index(variable)
+        velocity = self.velocities[index]
+        if not self._excluded[index]:
             gradient = gradient + self.l2_weight_decay * variable
             gradient = self._trust_ratio(variable, gradient) * gradient
         self.assign(velocity, self.momentum * velocity + learning_rate * gradient)
