@@ -11,7 +11,6 @@ import warnings
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from keras_tc2 import checks
 from keras_tc2.callbacks.checkpoint_file import (
@@ -259,7 +258,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     def _save(self):
         # Every worker reads: the sum of a metric over workers needs them all.
         arrays = {
-            name: np.asarray(ops.convert_to_numpy(variable.value))
+            name: np.asarray(variable.numpy())
             for name, variable in self._variables.items()
         }
         self._saved = self._done

@@ -71,4 +71,4 @@ def _leaves(value, path=""):
 
 
 def _without_number(name):
-    return re.sub(r"_\d+(?=/|$)", "", name)
+    return re.sub(r"_\d+(?=[_/]|$)", "", name)

@@ -263,13 +263,9 @@ class Pretrainer(keras.Model):
         # Keras asks before the constructor, or `compile`, has run to its end.
         trackers = list(getattr(self, "loss_trackers", {}).values())
         skipped = getattr(self, "skipped_updates", None)
-        others = [
-            metric
-            for metric in super().metrics
-            if metric is not skipped
-            and metric.name != "loss"
-            and all(metric is not tracker for tracker in trackers)
-        ]
+        # By name, since Keras keeps those of an earlier `compile` as well.
+        own = {"loss", "skipped_updates", *getattr(self, "loss_trackers", {})}
+        others = [metric for metric in super().metrics if metric.name not in own]
         return trackers + ([skipped] if skipped is not None else []) + others
 
     def fit(self, x=None, *args, callbacks=None, **kwargs):
@@ -287,7 +283,9 @@ class Pretrainer(keras.Model):
         if isinstance(x, tf.data.Dataset):
             arguments.setdefault("shuffle", False)
         is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-        members = callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
+        members = (
+            callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
+        )
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
         guard = StopOnNonFinite(self.nonfinite_patience, checkpoint)
         if is_list:

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import augment, callbacks, data, layers
+from keras_tc2.callbacks import checkpoint_file
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
 
@@ -45,8 +46,6 @@ def new_model(kind="tc2", **arguments):
         projector=projector,
         num_tasks=2,
         num_factors=3,
-        inner_scope="encoder",
-        inner_order=1,
     )
     schedule = keras.optimizers.schedules.CosineDecay(0.02, EPOCHS * STEPS)
     model.compile(
@@ -68,9 +67,11 @@ def new_views(source="array", seed=5):
     return views.repeat() if source == "repeated" else views
 
 
-def train(folder, *, kind="tc2", source="array", more_callbacks=(), **arguments):
+def train(
+    folder, *, model=None, kind="tc2", source="array", more_callbacks=(), **arguments
+):
     """The finished model."""
-    model = new_model(kind)
+    model = model or new_model(kind)
     checkpoint = callbacks.ResumableCheckpoint(folder, **arguments)
     model.fit(
         new_views(source),
@@ -102,10 +103,27 @@ class Slow(keras.callbacks.Callback):
         time.sleep(self.seconds)
 
 
+def stall_saves_from(number):
+    """From the given save on, stops between the writing and the renaming of a file."""
+    force_to_disk, count = os.fsync, 0
+
+    def stall(descriptor):
+        nonlocal count
+        force_to_disk(descriptor)
+        count += 1
+        if count >= 2 * number - 1:  # Each save forces a file and a folder.
+            print("saving", flush=True)
+            time.sleep(600)
+
+    checkpoint_file.os.fsync = stall
+
+
 def main(folder, result, options="{}"):
     options = json.loads(options)
     tf.config.experimental.enable_op_determinism()
     slow = Slow(options.pop("seconds", 0))
+    if "stall_save" in options:
+        stall_saves_from(options.pop("stall_save"))
     model = train(pathlib.Path(folder), more_callbacks=[slow], **options)
     np.savez(result, **state(model))
 
