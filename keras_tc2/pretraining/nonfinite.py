@@ -63,7 +63,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Follows the reset of the metrics, or their return from a checkpoint."""
         self.epoch = epoch
-        self.before = float(self.model.skipped_updates.result())
+        # Under a strategy the count is a sum over replicas, which a read must take.
+        self.before = float(ops.convert_to_numpy(self.model.skipped_updates.skipped))
         self.first_step = self.checkpoint.steps_before if self.checkpoint else 0
 
     def on_train_batch_end(self, batch, logs=None):
