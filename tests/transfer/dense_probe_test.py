@@ -29,7 +29,13 @@ def encoder():
         [
             keras.Input((16, 16, 1)),
             keras.layers.Rescaling(1 / 128, offset=-1),
-            keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="map"),
+            keras.layers.Conv2D(
+                16,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=keras.initializers.GlorotUniform(seed=0),
+            ),
             keras.layers.GlobalAveragePooling2D(),
         ]
     )

@@ -11,14 +11,15 @@ from tests.transfer.evaluate_test import bright_and_dark
 
 
 def encoder():
+    initializer = keras.initializers.GlorotUniform(seed=0)
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(4, 3, name="first"),
+            keras.layers.Conv2D(4, 3, kernel_initializer=initializer),
             keras.layers.BatchNormalization(momentum=0.5),
             keras.layers.ReLU(),
-            keras.layers.Conv2D(4, 3, name="second"),
+            keras.layers.Conv2D(4, 3, kernel_initializer=initializer, name="second"),
             keras.layers.Flatten(),
         ]
     )
