@@ -12,6 +12,7 @@ Takes about RUNTIME on two CPU cores; RESULT.
 """
 
 import pathlib
+import subprocess
 import sys
 
 import keras
@@ -112,6 +113,13 @@ def online_probe():
     ]
 
 
+def commit():
+    """The commit that this script is run at; "unknown" outside a repository."""
+    command = ["git", "-C", str(DATA), "rev-parse", "--short", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.stdout.strip() or "unknown"
+
+
 def draw(history, path):
     """Losses, and the online kNN accuracy if there is one."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
@@ -170,6 +178,7 @@ def main(_):
         "datasets": [_DATASET.value],
         "seed": _SEED.value,
         "command": " ".join(["python", *sys.argv]),
+        "commit": commit(),
     }
     model.encoder.save_pretrained(output_dir / "encoder")
     print(f"Encoder, history, logs and curves are in {output_dir}.")

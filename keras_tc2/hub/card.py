@@ -59,7 +59,7 @@ def card_text(
     sections = [
         f"# {name}",
         f"An image encoder, `{config['builder']}`, pre-trained without labels with "
-        f"[keras_tc2](https://pypi.org/project/keras-tc2). It turns raw "
+        f"`keras_tc2`. It turns raw "
         f"{height}x{width} images of {config['channels']} channel(s) into "
         f"{config['feature_dim']} features. The library implements Task Conflict "
         f"Calibration, [arXiv {PAPER}](https://arxiv.org/abs/{PAPER}).",
