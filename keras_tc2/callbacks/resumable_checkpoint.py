@@ -19,6 +19,7 @@ from keras_tc2.callbacks.checkpoint_file import (
     write_checkpoint,
 )
 from keras_tc2.callbacks.run_state import configuration, differences, variables
+from keras_tc2.pretraining.workers import workers
 
 MAX_DIFFERENCES = 10
 TERMINATED = 128 + signal.SIGTERM
@@ -116,7 +117,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             int, how many steps of the run are done.
         """
         strategy = model.distribute_strategy
-        self._num_workers, self._is_chief = _workers(strategy)
+        self._num_workers, self._is_chief = workers(strategy)
         self._steps_per_epoch = steps_per_epoch
         self._configuration = configuration(
             model, {**data, "steps_per_epoch": steps_per_epoch}
@@ -308,18 +309,6 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             flush=True,
         )
         raise SystemExit(TERMINATED)
-
-
-def _workers(strategy):
-    """How many worker processes there are, and whether this one is the chief."""
-    resolver = getattr(strategy, "cluster_resolver", None)
-    cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
-    count = len(cluster.get("chief", [])) + len(cluster.get("worker", []))
-    if count < 2:
-        return 1, True
-    if resolver.task_type == "chief":
-        return count, True
-    return count, "chief" not in cluster and resolver.task_id == 0
 
 
 def _check_same_step(strategy, step, folder):

@@ -106,7 +106,10 @@ class ViewStream:
             return self.epoch(epoch, start, share)
 
         epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64)
-        return epochs.flat_map(views_of).prefetch(tf.data.AUTOTUNE)
+        views = epochs.flat_map(views_of)
+        # Several workers lose the size of a batch on data that may end.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return views.apply(endless).prefetch(tf.data.AUTOTUNE)
 
     def _check_share(self, share):
         parts = share.num_replicas * self.num_blocks

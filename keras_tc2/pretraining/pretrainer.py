@@ -28,6 +28,7 @@ from keras_tc2.pretraining.nonfinite import (
     apply_if,
 )
 from keras_tc2.pretraining.saved_parts import load_pretrainer, save_parts
+from keras_tc2.pretraining.workers import workers
 
 
 class Pretrainer(keras.Model):
@@ -311,6 +312,13 @@ class Pretrainer(keras.Model):
             arguments = run_data.divided(arguments, strategy)
             return super().fit(**arguments, callbacks=callbacks)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: all is built by now.
+
+        Keras would draw a batch to build with, which ends an epoch of the data, and
+        under `MultiWorkerMirroredStrategy` fails on any batch that is a tuple.
+        """
+
     def train_step(self, data):
         """One update from one batch."""
         batch = unpack(data)
@@ -410,7 +418,11 @@ class Pretrainer(keras.Model):
             value = tf.cast(losses[name], "float32")
             tracker.update_state(tf.where(finite, value, 0.0), sample_weight=weight)
         embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
-        return self.compute_metrics(None, embeddings_1, embeddings_2)
+        logs = self.compute_metrics(None, embeddings_1, embeddings_2)
+        if workers(self.distribute_strategy)[0] > 1:
+            # Keras averages the logs of several workers over their first axis.
+            logs = {name: ops.reshape(value, (1,)) for name, value in logs.items()}
+        return logs
 
     # What saving needs.
 

@@ -296,7 +296,7 @@ class RefusalTest(TestCase):
         model = new_model()
         before = model.get_weights()
         model.compile(keras.optimizers.Adam(0.5))
-        with pytest.raises(ValueError, match=r"optimizer 1: .* in the checkpoint"):
+        with pytest.raises(ValueError, match=r"optimizer 0: .* in the checkpoint"):
             train(folder, model=model)
         for a, b in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
