@@ -1,16 +1,16 @@
 """Transfer in one call: an encoder, several datasets, several protocols, one report."""
 
 import dataclasses
+import os
 import time
 
 import keras
 
-from keras_tc2 import encoders
 from keras_tc2.transfer import protocols as registry
 from keras_tc2.transfer.domain_set import DomainSet
 from keras_tc2.transfer.downstream import Downstream
 from keras_tc2.transfer.feature_cache import FeatureCache
-from keras_tc2.transfer.features import FeatureExtractor
+from keras_tc2.transfer.features import FeatureExtractor, resolved
 from keras_tc2.transfer.report import TransferReport
 from keras_tc2.transfer.sources import named_sources, train_and_test
 from keras_tc2.version import __version__
@@ -80,9 +80,9 @@ def evaluate(
     """
     chosen = [registry.get(protocol) for protocol in protocols]
     sources = named_sources(datasets)
-    if isinstance(encoder, str):
-        encoder_name = encoder_name or encoder
-        encoder = encoders.from_pretrained(encoder)
+    if isinstance(encoder, str | os.PathLike):
+        encoder_name = encoder_name or str(encoder)
+    encoder = resolved(encoder)
     encoder_name = encoder_name or getattr(encoder, "name", "features")
     extract = _extraction(encoder, batch_size, cache_dir, verbose)
 

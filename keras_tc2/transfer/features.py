@@ -1,12 +1,13 @@
 """Features of many images: the encoder in inference mode, batch after batch."""
 
 import functools
+import os
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2 import checks
+from keras_tc2 import checks, encoders
 
 
 def extract_features(encoder, images, *, batch_size=256, verbose=0):
@@ -14,7 +15,8 @@ def extract_features(encoder, images, *, batch_size=256, verbose=0):
 
     Args:
         encoder: any `keras.Model` that maps images `(B, H, W, C)`, as they come, to
-            features `(B, D)`. It runs in inference mode.
+            features `(B, D)`, which runs in inference mode; or the folder or Hub
+            repository of a saved encoder.
         images: array `(N, H, W, C)`, or a `tf.data.Dataset` of images or of
             `(image, label)`, batched or not. Labels are ignored.
         batch_size: int >= 1. Images encoded at once; a dataset that is batched
@@ -40,7 +42,15 @@ def extract_features(encoder, images, *, batch_size=256, verbose=0):
     transfer.extract_features(encoder, np.zeros((5, 8, 8, 1), "uint8")).shape
     ```
     """
-    return FeatureExtractor(encoder)(images, batch_size=batch_size, verbose=verbose)[0]
+    extractor = FeatureExtractor(resolved(encoder))
+    return extractor(images, batch_size=batch_size, verbose=verbose)[0]
+
+
+def resolved(encoder):
+    """The encoder itself, loaded first where a folder or Hub repository is given."""
+    if isinstance(encoder, str | os.PathLike):
+        return encoders.from_pretrained(encoder)
+    return encoder
 
 
 class FeatureExtractor:

@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.transfer.classifier import FineTuned, freeze_first_layers
-from keras_tc2.transfer.features import FeatureExtractor, extract_features
+from keras_tc2.transfer.features import (
+    FeatureExtractor,
+    extract_features,
+    resolved,
+)
 from keras_tc2.transfer.held_out import held_out_part
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
@@ -42,7 +46,7 @@ def fine_tune(
 
     Args:
         encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`
-            with a `get_config`.
+            with a `get_config`, or the folder or Hub repository of a saved encoder.
         train: `(images, labels)` arrays, or an unbatched `tf.data.Dataset` of
             `(image, label)`, images as the encoder takes them.
         test: the same.
@@ -78,7 +82,7 @@ def fine_tune(
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
     train, test = as_dataset(train), as_dataset(test)
-    copy = copy_of(encoder)
+    copy = copy_of(resolved(encoder))
     if encoder_learning_rate_factor == 0:
         copy.trainable = False
     freeze_first_layers(copy, num_frozen_layers)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from keras_tc2.transfer.features import extract_features, resolved
 from keras_tc2.transfer.held_out import held_out_part
 from keras_tc2.transfer.labelled_features import checked
 from keras_tc2.transfer.protocol import Protocol
@@ -14,7 +15,9 @@ from keras_tc2.transfer.score import Score
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 3))
 
 
-def linear_probe(train_features, train_labels, test_features, test_labels, *, seed=0):
+def linear_probe(
+    train_features, train_labels, test_features, test_labels, *, encoder=None, seed=0
+):
     """Multinomial logistic regression on standardised features.
 
     Mean and standard deviation come from train. The L2 regularisation is chosen on
@@ -22,10 +25,12 @@ def linear_probe(train_features, train_labels, test_features, test_labels, *, se
     all of train. Test labels touch nothing but the final count.
 
     Args:
-        train_features: array `(N, D)`.
+        train_features: array `(N, D)`; with an `encoder`, raw images.
         train_labels: array `(N,)`.
-        test_features: array `(M, D)`.
+        test_features: array `(M, D)`; with an `encoder`, raw images.
         test_labels: array `(M,)`.
+        encoder: what `extract_features` takes, a folder or Hub repository included;
+            encodes both first. Defaults to `None`, features as they are given.
         seed: int. Draws the held-out part. Defaults to `0`.
 
     Returns:
@@ -51,6 +56,10 @@ def linear_probe(train_features, train_labels, test_features, test_labels, *, se
     probe["accuracy"]
     ```
     """
+    if encoder is not None:
+        encoder = resolved(encoder)
+        train_features = extract_features(encoder, train_features)
+        test_features = extract_features(encoder, test_features)
     train_features, train_labels, test_features, test_labels = checked(
         train_features, train_labels, test_features, test_labels
     )
