@@ -3,18 +3,20 @@
 import tensorflow as tf
 
 
-def mirrored(num_replicas):
-    """A `MirroredStrategy` on as many logical CPU devices.
+def strategy(num_replicas):
+    """A `MirroredStrategy` on as many logical CPU devices; the default one for 1.
 
     TensorFlow names the communication of all strategies of a process alike, unless
     each is given a range of numbers of its own.
     """
+    if num_replicas == 1:
+        return tf.distribute.get_strategy()
     tf.distribute.MirroredStrategy._collective_key_base += 100_000
     return tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(num_replicas)])
 
 
-def per_replica(strategy, parts):
-    """A value on each replica, from a list with one a replica."""
-    return strategy.experimental_distribute_values_from_function(
+def per_replica(of, parts):
+    """A value on each replica, from a list with one a replica of a strategy."""
+    return of.experimental_distribute_values_from_function(
         lambda context: tf.constant(parts[context.replica_id_in_sync_group])
     )
