@@ -128,4 +128,7 @@ def _all_gather(x):
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return x
-    return context.all_gather(x, axis=0)
+    gathered = context.all_gather(x, axis=0)
+    # Gathering forgets the static shape.
+    batch_size = x.shape[0] and x.shape[0] * context.num_replicas_in_sync
+    return tf.ensure_shape(gathered, (batch_size, *x.shape[1:]))

@@ -7,7 +7,7 @@ from keras_tc2 import layers
 from keras_tc2.objectives import BYOL, DINO
 from keras_tc2.optimizers import MomentumSchedule
 from keras_tc2.pretraining import SSLPretrainer
-from tests import tiny
+from tests import replicas, tiny
 from tests.test_case import TestCase
 
 
@@ -124,7 +124,7 @@ class MomentumTargetTest(TestCase):
         assert any(moved)
 
     def test_is_the_same_on_all_replicas(self):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = replicas.strategy(2)
         with strategy.scope():
             model = pretrainer(DINO(6, momentum=0.5))
             model.compile(keras.optimizers.SGD(0.5))

@@ -1,0 +1,57 @@
+"""With `gather=True`, replicas that share a batch do what one device does."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import layers, objectives
+from keras_tc2.pretraining import SSLPretrainer
+from tests import replicas, tiny
+from tests.test_case import TestCase
+
+OBJECTIVES = {
+    "barlow_twins": objectives.BarlowTwins(gather=True),
+    "byol": objectives.BYOL(hidden_dim=6, momentum=0.5, gather=True),
+    "dcl": objectives.DCL(sigma=0.5, gather=True),
+    "dino": objectives.DINO(6, momentum=0.5, gather=True),
+    "moco_v3": objectives.MoCoV3(hidden_dim=6, momentum=0.5, gather=True),
+    "nt_xent": objectives.NTXent(gather=True),
+    "sim_mim": objectives.SimMIM(patch_size=2, hidden_dim=6, gather=True),
+    "simsiam": objectives.SimSiam(hidden_dim=3, gather=True),
+    "swav": objectives.SwAV(6, gather=True),
+    "vicreg": objectives.VICReg(gather=True),
+}
+
+
+def trained(objective, num_replicas):
+    """Losses of two updates, and all weights after them."""
+    keras.utils.set_random_seed(3)
+    with replicas.strategy(num_replicas).scope():
+        # Without batch statistics, so that the objective alone looks across images.
+        encoder = tiny.encoder(lambda name: keras.layers.Activation("tanh", name=name))
+        projector = layers.ProjectionHead(4, batch_normalization=False)
+        model = SSLPretrainer(encoder, objective=objective, projector=projector)
+        model.compile(keras.optimizers.SGD(0.1))
+    batches = [tf.data.Dataset.from_tensor_slices(tiny.views(seed=s)) for s in (0, 1)]
+    data = batches[0].concatenate(batches[1]).batch(8, drop_remainder=True)
+    losses = model.fit(data, verbose=0).history["loss"]
+    return losses, model.get_weights()
+
+
+class GatherTest(TestCase):
+    def test_every_objective_is_here(self):
+        assert sorted(OBJECTIVES) == objectives.names()
+
+    @pytest.mark.parametrize("name", list(OBJECTIVES))
+    def test_replicas_equal_one_device(self, name):
+        losses, weights = trained(OBJECTIVES[name], 1)
+        for num_replicas in (2, 4):
+            actual_losses, actual_weights = trained(OBJECTIVES[name], num_replicas)
+            self.assert_close(actual_losses, losses, rtol=1e-4, atol=1e-5)
+            for a, b in zip(actual_weights, weights, strict=True):
+                self.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+    def test_without_gather_they_differ(self):
+        objective = objectives.NTXent()
+        alone, shared = (trained(objective, n)[0][0] for n in (1, 2))
+        assert abs(alone - shared) > 0.1
