@@ -7,6 +7,7 @@ from keras_tc2.data.labels import check_labels
 from keras_tc2.data.random_access import RandomAccess
 
 CHECKED_AT_ONCE = 1024
+READ_AT_ONCE = 64
 
 
 class ArrayImages(RandomAccess):
@@ -34,32 +35,27 @@ class ArrayImages(RandomAccess):
                 self._tensor = tf.constant(images)
 
     def elements(self, indices):
-        """See the base class. Reads rows in groups, which costs less a row."""
-        rows = tf.data.Dataset.from_tensor_slices(indices).batch(64)
-        images = rows.map(self._gather, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
-        images = images.map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
+        """See the base class. Reads images in groups, which costs less an image."""
+        images = self._read(indices, READ_AT_ONCE, drop_remainder=False).unbatch()
         if self.labels is None:
             return images
         labels = tf.data.Dataset.from_tensor_slices(tf.gather(self.labels, indices))
         return tf.data.Dataset.zip((images, labels))
 
     def image_batches(self, indices, batch_size):
-        """See the base class. Gathers a batch at once."""
+        """See the base class."""
+        return self._read(indices, batch_size, drop_remainder=True)
+
+    def _read(self, indices, batch_size, *, drop_remainder):
+        """Batches of images in the format."""
+
+        def read(rows):
+            images = self.pixel_format.convert(self._gather(rows))
+            return self.pixel_format.resize(images)
+
         rows = tf.data.Dataset.from_tensor_slices(indices)
-        batches = rows.batch(batch_size, drop_remainder=True).map(
-            self._gather, num_parallel_calls=tf.data.AUTOTUNE
-        )
-        if self._is_final:
-            return batches
-        return batches.map(
-            lambda images: tf.map_fn(
-                self._finish,
-                images,
-                fn_output_signature=tf.TensorSpec(
-                    self.pixel_format.image_shape, self.pixel_format.dtype
-                ),
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
+        return rows.batch(batch_size, drop_remainder=drop_remainder).map(
+            read, num_parallel_calls=tf.data.AUTOTUNE
         )
 
     def _gather(self, rows):
@@ -78,17 +74,6 @@ class ArrayImages(RandomAccess):
             for row, image in zip(rows, images, strict=True):
                 check_pixels(image[None], self.pixel_format.value_range, first=row)
         return images
-
-    def _finish(self, image):
-        return self.pixel_format.resize(self.pixel_format.convert(image))
-
-    @property
-    def _is_final(self):
-        """Whether raw images already are in the format."""
-        form = self.pixel_format
-        same_size = form.image_size in (None, self._shape[:2])
-        same_type = self._dtype == form.dtype and form.value_range is None
-        return same_size and same_type and self._shape[2] == form.channels
 
 
 def matches_array(request):

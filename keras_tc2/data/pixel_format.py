@@ -98,28 +98,32 @@ class PixelFormat:
         """`(height, width, channels)`; height and width may be `None`."""
         return (*(self.image_size or (None, None)), self.channels)
 
-    def convert(self, image):
+    def convert(self, images):
         """Pixels in this format's dtype and number of channels, not yet resized.
 
         Args:
-            image: tensor `(height, width, raw_channels)` with static channels.
+            images: tensor `(..., height, width, raw_channels)`, the last one static.
 
         Raises:
             ValueError: if the channels cannot become those of the format.
         """
-        self.check_channels(image.shape[-1])
-        return self._to_dtype(match_channels(image, self.channels))
+        self.check_channels(images.shape[-1])
+        return self._to_dtype(match_channels(images, self.channels))
 
-    def resize(self, image):
-        """The image at `image_size`, by antialiased bilinear interpolation."""
-        if self.image_size is not None and image.shape[:2] != self.image_size:
+    def resize(self, images):
+        """Images at `image_size`, by antialiased bilinear interpolation.
+
+        Args:
+            images: tensor `(..., height, width, channels)`, with or without a batch.
+        """
+        if self.image_size is not None and images.shape[-3:-1] != self.image_size:
             resized = tf.image.resize(
-                image, self.image_size, method="bilinear", antialias=True
+                images, self.image_size, method="bilinear", antialias=True
             )
             if self.dtype == "uint8":
                 resized = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
-            image = tf.cast(resized, self.dtype)
-        return tf.ensure_shape(image, self.image_shape)
+            images = tf.cast(resized, self.dtype)
+        return tf.ensure_shape(images, (*images.shape[:-3], *self.image_shape))
 
     def _to_dtype(self, image):
         if image.dtype == self.dtype and self.value_range is None:
