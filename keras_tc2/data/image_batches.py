@@ -165,7 +165,9 @@ def _of_stream(images, batch_size, shuffle_buffer, order_seed):
             tf.compat.v1.set_random_seed(1)
             ordered = images.shuffle(
                 shuffle_buffer,
-                seed=tf.cast(order_seed(epoch)[0], tf.int64),
+                seed=tf.random.stateless_uniform(
+                    (), order_seed(epoch), None, None, tf.int64
+                ),
                 reshuffle_each_iteration=False,
             )
         batches = batch_images(ordered, image_shape, batch_size).skip(first_batch)
