@@ -18,6 +18,7 @@ import sys
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 from absl import app, flags, logging
 
 import keras_tc2 as tc2
@@ -50,6 +51,15 @@ _INNER_SCOPE = flags.DEFINE_enum(
 _INNER_ORDER = flags.DEFINE_integer("inner_order", 2, "1, or 2 for exact.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "none",
+    ["none", "mirrored", "multiworker"],
+    "One device, all GPUs of this machine, or the workers that TF_CONFIG names.",
+)
+_CHECKPOINT_DIR = flags.DEFINE_string(
+    "checkpoint_dir", None, "Where checkpoints are; the same command continues."
+)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/pretrain", "Where results go.")
 
 
@@ -64,14 +74,28 @@ def load(labels):
     )
 
 
+def new_strategy():
+    """The strategy that `--strategy` names; workers must make it before all else."""
+    if _STRATEGY.value == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if _STRATEGY.value == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
 def new_pretrainer(image_shape):
-    """The pretrainer that the flags describe."""
+    """The pretrainer that the flags describe; negatives are those of all replicas."""
     encoder = tc2.encoders.create(_ENCODER.value, input_shape=image_shape)
+    projector = tc2.layers.ProjectionHead(synchronized=True)
+    tc2.layers.synchronize(encoder)
+    objective = tc2.objectives.get(_OBJECTIVE.value)
+    objective.gather = True
     if _METHOD.value == "base":
-        return tc2.SSLPretrainer(encoder, objective=_OBJECTIVE.value)
+        return tc2.SSLPretrainer(encoder, objective=objective, projector=projector)
     return tc2.TC2Pretrainer(
         encoder,
-        objective=_OBJECTIVE.value,
+        objective=objective,
+        projector=projector,
         num_tasks=_NUM_TASKS.value,
         task_assignment=_TASK_ASSIGNMENT.value,
         inner_scope=_INNER_SCOPE.value,
@@ -140,6 +164,8 @@ def draw(history, path):
 def main(_):
     """Trains, and writes everything to the output folder."""
     logging.set_verbosity(logging.WARNING)
+    strategy = new_strategy()
+    worker = getattr(strategy.cluster_resolver, "task_id", None) or 0
     keras.utils.set_random_seed(_SEED.value)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -158,19 +184,25 @@ def main(_):
     schedule = keras.optimizers.schedules.CosineDecay(
         _LEARNING_RATE.value, decay_steps=_EPOCHS.value * steps
     )
-    model = new_pretrainer(image_shape)
-    model.compile(optimizer=keras.optimizers.Adam(schedule))
-    history = model.fit(
-        views.repeat(),
-        epochs=_EPOCHS.value,
-        steps_per_epoch=steps,
-        callbacks=[
-            *probes,
-            tc2.callbacks.CollapseGuard(),
-            keras.callbacks.CSVLogger(output_dir / "history.csv"),
+    with strategy.scope():
+        model = new_pretrainer(image_shape)
+        model.compile(optimizer=keras.optimizers.Adam(schedule))
+    callbacks = []
+    if _CHECKPOINT_DIR.value:
+        callbacks += [tc2.callbacks.ResumableCheckpoint(_CHECKPOINT_DIR.value)]
+    if _STRATEGY.value != "multiworker":
+        callbacks += [*probes, tc2.callbacks.CollapseGuard()]
+    if worker == 0:
+        log = output_dir / "history.csv"
+        callbacks += [
+            keras.callbacks.CSVLogger(log, append=bool(_CHECKPOINT_DIR.value)),
             keras.callbacks.TensorBoard(output_dir / "logs"),
-        ],
+        ]
+    history = model.fit(
+        views, epochs=_EPOCHS.value, steps_per_epoch=steps, callbacks=callbacks
     ).history
+    if worker:
+        return
     draw(history, output_dir / "curves.png")
     model.encoder.training_record = {
         "method": _METHOD.value,

@@ -71,9 +71,16 @@ def describe(dataset):
 
 
 def divided(arguments, strategy):
-    """Arguments of `fit` whose views of `data.two_views` are divided by their tasks."""
+    """Arguments of `fit` whose views of `data.two_views` are divided by their tasks.
+
+    On one device they stay, but for epochs of `steps_per_epoch`: each takes up where
+    the one before has ended.
+    """
     arguments = dict(arguments)
+    stream = stream_of(arguments.get("x"))
     if strategy.num_replicas_in_sync == 1:
+        if stream is not None and arguments.get("steps_per_epoch") is not None:
+            arguments["x"] = from_step(arguments["x"], 0, strategy)
         return arguments
     steps_of = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
     for key, steps in steps_of.items():
