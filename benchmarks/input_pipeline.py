@@ -9,8 +9,6 @@ TFDS dataset, TFRecords, a `.npy` file, an array, and a JPEG folder held in memo
 resizing, augmenting; the slowest is what binds. *Memory*: of an epoch of a stream ten
 times as large as its shuffle buffer, the resident memory when the buffer is full and
 at the end.
-
-RUN_TIME_AND_RESULT
 """
 
 import json

@@ -7,8 +7,6 @@
 progress bar and, where the images have labels, an online kNN accuracy after each epoch,
 on images held out of the training split. Writes `encoder/` (for `from_pretrained` and
 `examples/transfer.py`), `history.csv`, TensorBoard logs and `curves.png`.
-
-Takes about RUNTIME on two CPU cores; RESULT.
 """
 
 import pathlib
@@ -201,19 +199,21 @@ def main(_):
     history = model.fit(
         views, epochs=_EPOCHS.value, steps_per_epoch=steps, callbacks=callbacks
     ).history
-    if worker:
-        return
-    draw(history, output_dir / "curves.png")
-    model.encoder.training_record = {
-        "method": _METHOD.value,
-        "objective": _OBJECTIVE.value,
-        "datasets": [_DATASET.value],
-        "seed": _SEED.value,
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit(),
-    }
-    model.encoder.save_pretrained(output_dir / "encoder")
-    print(f"Encoder, history, logs and curves are in {output_dir}.")
+    if worker == 0:
+        draw(history, output_dir / "curves.png")
+        model.encoder.training_record = {
+            "method": _METHOD.value,
+            "objective": _OBJECTIVE.value,
+            "datasets": [_DATASET.value],
+            "seed": _SEED.value,
+            "command": " ".join(["python", *sys.argv]),
+            "commit": commit(),
+        }
+        model.encoder.save_pretrained(output_dir / "encoder")
+        print(f"Encoder, history, logs and curves are in {output_dir}.")
+    if _STRATEGY.value == "multiworker":
+        # Who leaves before the others counts as crashed.
+        strategy.gather(strategy.run(lambda: tf.ones((1,))), axis=0)
 
 
 if __name__ == "__main__":

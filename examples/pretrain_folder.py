@@ -4,8 +4,6 @@
 
 The folder may be nested and hold PNG, JPEG, WebP, BMP, GIF and TIFF files. Broken files
 are left out and named. `keras_tc2.from_pretrained("runs/pictures")` gives the encoder.
-
-RUN_TIME_AND_RESULT
 """
 
 import keras

@@ -7,8 +7,6 @@ satellites and microscopes take. Without it, the script takes real shapes and ma
 the bands: Fashion-MNIST, as if cloth and background reflected each band differently,
 under a light of random strength. It then compares the encoder with the untrained one
 and with raw pixels, by kNN on the classes.
-
-RUN_TIME_AND_RESULT
 """
 
 import pathlib

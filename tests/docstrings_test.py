@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 import keras_tc2
+from keras_tc2.encoders import registry
 from tests.test_case import TestCase
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -26,4 +27,6 @@ class DocstringTest(TestCase):
     @pytest.mark.parametrize("code", list(examples()))
     def test_example(self, code, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
+        # What an example registers is gone after it.
+        monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
         exec(compile(code, "<example>", "exec"), {"__name__": "__example__"})

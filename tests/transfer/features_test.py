@@ -59,7 +59,7 @@ class ExtractFeaturesTest(TestCase):
         with pytest.raises(ValueError, match="There are no images"):
             extract_features(model, images[:0])
         with pytest.raises(ValueError, match="from images to features"):
-            extract_features("nothing", images)
+            extract_features(None, images)
         with pytest.raises(ValueError, match="batch_size"):
             extract_features(model, images, batch_size=0)
         maps = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3)])

@@ -1,0 +1,119 @@
+"""Half-precision policies against float32."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import layers
+from keras_tc2.bilevel import value_and_gradients
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from tests import tiny
+from tests.test_case import TestCase
+
+POLICIES = ["mixed_float16", "mixed_bfloat16"]
+KINDS = {
+    "ssl": (SSLPretrainer, {}),
+    "projector": (TC2Pretrainer, {"inner_scope": "projector"}),
+    "encoder": (TC2Pretrainer, {"inner_scope": "encoder", "inner_learning_rate": 0.01}),
+}
+
+
+def pretrainer(policy, kind):
+    keras.config.set_dtype_policy(policy)
+    cls, arguments = KINDS[kind]
+    if cls is TC2Pretrainer:
+        arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+    model = cls(
+        tiny.encoder(),
+        objective="nt_xent",
+        projector=layers.ProjectionHead(4, hidden_dim=5),
+        **arguments,
+    )
+    tiny.move_off_the_start(model.trainable_variables, scale=0.1)
+    return model
+
+
+def dataset(steps=4):
+    batches = [tiny.views(8, seed) for seed in range(steps)]
+    views = tuple(np.stack(part) for part in zip(*batches, strict=True))
+    return tf.data.Dataset.from_tensor_slices(views)
+
+
+def cosine(a, b):
+    a, b = (np.concatenate([np.ravel(x) for x in part]) for part in (a, b))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+class MixedPrecisionTest(TestCase):
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("kind", list(KINDS))
+    def test_a_few_steps_go_as_in_float32(self, policy, kind):
+        reference, model = pretrainer("float32", kind), pretrainer(policy, kind)
+        model.set_weights(reference.get_weights())
+        start = [v.numpy() for v in model.trainable_variables]
+        reference.compile(keras.optimizers.SGD(0.0005))
+        model.compile(keras.optimizers.SGD(0.0005))
+        scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        half = policy == "mixed_float16"
+        assert scales == half
+        if scales:  # It starts where some first steps overflow, which is by design.
+            model.optimizer.dynamic_scale.assign(256.0)
+        expected = reference.fit(dataset(), epochs=2, verbose=0).history
+        actual = model.fit(dataset(), epochs=2, verbose=0).history
+        assert actual["skipped_updates"] == [0, 0]
+        assert int(model.optimizer.iterations) == 8
+        tolerance = 0.01 if half else 0.1
+        for name, values in expected.items():
+            self.assert_close(actual[name], values, rtol=tolerance, atol=tolerance)
+        moves = [
+            [v.numpy() - a for a, v in zip(start, m.trainable_variables, strict=True)]
+            for m in (reference, model)
+        ]
+        # bfloat16 keeps eight bits, and a task has four images here.
+        assert cosine(*moves) > (0.98 if half else 0.9)
+        assert all(v.dtype == "float32" for v in model.trainable_variables)
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("kind", ["projector", "encoder"])
+    def test_losses_and_inner_gradients_are_float32(self, policy, kind):
+        model = pretrainer(policy, kind)
+        losses, gradients = tf.function(model.value_and_gradients)(*tiny.views())
+        assert {losses[name].dtype for name in losses} == {tf.float32}
+        assert {g.dtype for g in gradients} == {tf.float32}
+        cosines = model.task_gradient_cosines(*tiny.views())
+        assert cosines.dtype == tf.float32
+        assert np.all(np.isfinite(cosines))
+
+    def test_an_overflow_halves_the_scale_and_skips(self):
+        model = pretrainer("mixed_float16", "projector")
+        model.compile(keras.optimizers.SGD(0.05))
+        model.optimizer.dynamic_scale.assign(2.0**60)
+        before = [v.numpy() for v in model.trainable_variables]
+        history = model.fit(dataset(1), verbose=0).history
+        assert history["skipped_updates"] == [0]
+        assert float(model.optimizer.dynamic_scale.numpy()) == 2.0**59
+        for a, b in zip(before, model.trainable_variables, strict=True):
+            np.testing.assert_array_equal(a, b.numpy())
+
+    @pytest.mark.parametrize("kind", ["projector", "encoder"])
+    def test_small_inner_gradients_do_not_vanish(self, kind):
+        """Through half-precision activations, of a loss a ten-thousandth as large."""
+        cosines = {}
+        for policy in ("float32", "mixed_float16"):
+            keras.utils.set_random_seed(0)
+            model = pretrainer(policy, kind)
+            views = np.concatenate(tiny.views())
+            scope = model._scope
+
+            def loss(weights, scope=scope, views=views, model=model):
+                inputs = [tf.constant(views)]
+                if kind == "projector":
+                    inputs = [tf.stop_gradient(model.encoder.encode(inputs[0]))]
+                embeddings = scope.embed(weights, inputs, [1], True)[0]
+                return 1e-4 * model.objective.compute_loss(
+                    *tf.split(tf.cast(embeddings, "float32"), 2)
+                )
+
+            _, cosines[policy] = value_and_gradients(loss, scope.weights())
+        assert cosine(*cosines.values()) > 0.98
