@@ -9,6 +9,7 @@ learning rate and schedule. Then all, and the untrained encoder, are evaluated i
 and on MNIST and handwritten digits, which none has seen. Writes `table.md`,
 `report.json`, `comparison.png` and the TC² encoder, and loads the encoder back.
 
+Takes about five minutes on two CPU cores. The README shows its result ("The demo").
 One seed proves nothing about small differences; `benchmarks/` holds the paired runs.
 """
 
