@@ -1,0 +1,364 @@
+"""A paired ablation of TC² in one command: which part of it makes features transfer?
+
+    python examples/compare.py --output_dir=runs/compare
+
+Every arm pre-trains the same encoder from the same weights on the same Fashion-MNIST
+images, for the same number of steps with one learning rate and schedule, seed by seed;
+arms with the same recipes see the same views. The frozen features are then measured by
+kNN and a linear probe on MNIST and handwritten digits, which none has seen (their mean
+is the transfer score), and in-domain, with all labels and with a few. Two minutes a
+seed for the first five arms on two CPU cores.
+
+`--arms` names what is compared; `--help` lists all. Every (objective, arm, seed) is a
+file of its own in `runs/`: the same command continues where it was stopped, and more
+arms and seeds can be added later. Other settings in the same folder are refused. Writes
+`results.json`, `table.md` and `ablation.png`.
+
+Choose settings with `--evaluate_on=validation` (a fifth of the labelled training
+images) on seeds that the final table does not use: test images are for that table.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import compare_report
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+from compare_arms import ALL_ARMS, ARMS, described
+
+import keras_tc2 as tc2
+
+DATA = pathlib.Path(__file__).parent / "data"
+SHOTS = (1, 5, 25)
+
+
+_ARMS = flags.DEFINE_list(
+    "arms", list(ARMS), f"Any of {', '.join(ALL_ARMS)}.", short_name="a"
+)
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Of weights, order and views.")
+_OBJECTIVES = flags.DEFINE_list("objectives", ["nt_xent"], "Base objectives.")
+_ENCODER = flags.DEFINE_enum(
+    "encoder", "convnet", tc2.encoders.names(), "Architecture."
+)
+_STEPS = flags.DEFINE_integer("steps", 250, "Steps of base SSL.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of Adam's cosine.")
+_PRETRAIN_ON = flags.DEFINE_string(
+    "pretrain_on", "fashion_mnist_subset", "What `keras_tc2.data.load` knows."
+)
+_TRANSFER_TO = flags.DEFINE_list(
+    "transfer_to", ["mnist_subset", "digits_28px"], "The same."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", str(DATA), "Where TFDS datasets are.")
+_EVALUATE_ON = flags.DEFINE_enum(
+    "evaluate_on", "test", ["test", "validation"], "Validation is a fifth of train."
+)
+_LABELLED = flags.DEFINE_integer(
+    "labelled_images", 5000, "Most training images of a dataset that probes see."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/compare", "Where results go.")
+
+
+class StepTimer(keras.callbacks.Callback):
+    """Seconds of every training step."""
+
+    def on_train_begin(self, logs=None):
+        """Starts the list."""
+        self.seconds = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Starts the clock."""
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops the clock."""
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def arrays(source, split):
+    """Images and labels of one split."""
+    pairs = tc2.data.load(source, split, labels=True, data_dir=_DATA_DIR.value)
+    images, labels = zip(*pairs.batch(1000).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+class Data:
+    """The images to pre-train on, and what encoders are measured on."""
+
+    def __init__(self):
+        sources = [_PRETRAIN_ON.value, *_TRANSFER_TO.value]
+        self.in_domain, *self.transfer = [pathlib.Path(s).stem for s in sources]
+        self.downstream, self.contents = {}, {}
+        for source in sources:
+            train = images, labels = arrays(source, "train")
+            if source == _PRETRAIN_ON.value:
+                self.images, self.labels = train
+            if _EVALUATE_ON.value == "test":
+                test = arrays(source, "test")
+            else:
+                first = len(images) - len(images) // 5
+                train = images[:first], labels[:first]
+                test = images[first:], labels[first:]
+            train = tuple(part[: _LABELLED.value] for part in train)
+            name = pathlib.Path(source).stem
+            self.downstream[name] = (train, test)
+            content = hashlib.sha256(images.tobytes() + test[0].tobytes())
+            self.contents[name] = {
+                "train_images": len(images),
+                "labelled_images": len(train[0]),
+                "measured_images": len(test[0]),
+                "sha256": content.hexdigest()[:16],
+            }
+
+    def scores(self, encoder, seed):
+        """`{dataset: {protocol: accuracy}}` of frozen features."""
+        scores = {}
+        for name, splits in self.downstream.items():
+            protocols = ["knn", "linear"]
+            if name == self.in_domain:
+                protocols.append(tc2.transfer.FewShot(shots=SHOTS))
+            report = tc2.transfer.evaluate(
+                encoder, {name: splits}, protocols=protocols, seed=seed
+            )
+            scores[name] = {row["protocol"]: row["accuracy"] for row in report.rows}
+        return scores
+
+
+class Views:
+    """Views of one seed at a time, kept in memory, since most arms share them."""
+
+    def __init__(self, images):
+        self.images = images
+        self.kept, self.seed = {}, None
+
+    def __call__(self, arm, seed, steps):
+        """A dataset of `steps` batches of views."""
+        recipes = tc2.augment.simclr_tasks(
+            image_size=self.images.shape[1],
+            num_tasks=arm.arguments.get("num_tasks", 4),
+            channels=self.images.shape[-1],
+        )
+        views = tc2.data.two_views(
+            self.images,
+            batch_size=_BATCH_SIZE.value,
+            # The first task's recipe is the full one.
+            augmentation=recipes if arm.task_views else recipes[0],
+            seed=seed,
+        )
+        views = views.repeat().take(steps)
+        if arm.more_steps > 1 or len(recipes) != 4:
+            return views
+        if seed != self.seed:
+            self.kept, self.seed = {}, seed
+        return self.kept.setdefault(arm.task_views, views.cache())
+
+
+def labelled_batches(data, seed, steps):
+    """Batches of (view, label) of the full recipe, for the supervised encoder."""
+    recipe = tc2.augment.simclr_tasks(
+        image_size=data.images.shape[1], channels=data.images.shape[-1]
+    )[0]
+    batches = tf.data.Dataset.from_tensor_slices((data.images, data.labels))
+    batches = batches.shuffle(len(data.images), seed=seed).repeat()
+    batches = batches.batch(_BATCH_SIZE.value, drop_remainder=True).enumerate()
+    return batches.map(
+        lambda number, batch: (
+            recipe.augment(
+                batch[0], seed=tf.stack([tf.constant(seed, "int64"), number])
+            ),
+            batch[1],
+        )
+    ).take(steps)
+
+
+def new_model(arm, objective, seed, data):
+    """The encoder of a seed, and the model that trains it; `None` for none."""
+    keras.utils.set_random_seed(seed)
+    encoder = tc2.encoders.create(_ENCODER.value, input_shape=data.images.shape[1:])
+    if arm.method == "none":
+        return encoder, None
+    if arm.method == "supervised":
+        head = keras.layers.Dense(int(data.labels.max()) + 1)
+        inputs = keras.Input(data.images.shape[1:])
+        return encoder, keras.Model(inputs, head(encoder.network(inputs)))
+    projector = tc2.layers.ProjectionHead()
+    projector.build((None, encoder.feature_dim))
+    if arm.method == "ssl":
+        return encoder, tc2.SSLPretrainer(
+            encoder, objective=objective, projector=projector
+        )
+    return encoder, tc2.TC2Pretrainer(
+        encoder,
+        objective=objective,
+        projector=projector,
+        **described(arm, objective)["arguments"],
+    )
+
+
+class Trainer:
+    """Trains and measures one encoder after another, compiling once for each arm."""
+
+    def __init__(self, data):
+        self.data = data
+        self.views = Views(data.images)
+        self.compiled = {}
+
+    def run(self, objective, name, seed):
+        """Trains one encoder and measures it; returns the record of the run."""
+        arm = ALL_ARMS[name]
+        encoder, model = self.model(objective, name, seed)
+        steps = round(arm.more_steps * _STEPS.value)
+        record = {"objective": objective, "arm": name, "seed": seed}
+        record |= described(arm, objective)
+        if model is not None:
+            if arm.method == "supervised":
+                batches = labelled_batches(self.data, seed, steps)
+            else:
+                batches = self.views(arm, seed, steps)
+            timer = StepTimer()
+            try:
+                losses = model.fit(
+                    batches, epochs=1, callbacks=[timer], verbose=0
+                ).history
+            except FloatingPointError as error:
+                return {**record, "failure": str(error)}
+            record["losses"] = {key: values[-1] for key, values in losses.items()}
+            record["steps"] = steps
+            record["step_seconds"] = float(np.median(timer.seconds))
+        return {**record, "scores": self.data.scores(encoder, seed)}
+
+    def model(self, objective, name, seed):
+        """Encoder and compiled model, every variable as that of a new one."""
+        arm = ALL_ARMS[name]
+        encoder, new = new_model(arm, objective, seed, self.data)
+        if new is None:
+            return encoder, None
+        if (objective, name) not in self.compiled:
+            schedule = keras.optimizers.schedules.CosineDecay(
+                _LEARNING_RATE.value, round(arm.more_steps * _STEPS.value)
+            )
+            optimizer = keras.optimizers.Adam(schedule)
+            loss = None
+            if arm.method == "supervised":
+                loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            new.compile(optimizer=optimizer, **({"loss": loss} if loss else {}))
+            optimizer.build(new.trainable_variables)
+            self.compiled[objective, name] = (encoder, new)
+            return encoder, new
+        encoder, model = self.compiled[objective, name]
+        model.set_weights(new.get_weights())
+        for variable in model.optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
+        return encoder, model
+
+
+def write(path, text):
+    """Writes a file whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def check_settings(folder, settings):
+    """Keeps the settings of a folder; refuses others.
+
+    Raises:
+        ValueError: if the folder holds runs with other settings.
+    """
+    path = folder / "settings.json"
+    if path.exists():
+        old = json.loads(path.read_text())
+        different = [key for key in settings if old.get(key) != settings[key]]
+        if different:
+            was = {key: old.get(key) for key in different}
+            now = {key: settings[key] for key in different}
+            raise ValueError(
+                f"{folder} holds runs with other settings: {was}, and now {now}. They "
+                "cannot share a table: give another --output_dir, or the old settings."
+            )
+    write(path, json.dumps(settings, indent=1))
+
+
+def is_finished(path, arm):
+    """Whether the file holds a run of this arm.
+
+    Raises:
+        ValueError: if it holds a run of an arm that had other arguments then.
+    """
+    if not path.exists():
+        return False
+    run = json.loads(path.read_text())
+    old = {key: run[key] for key in arm}
+    if old != arm:
+        raise ValueError(
+            f"{path} was made by the arm {old}, which is now {arm}. Give another "
+            "--output_dir, or remove that file."
+        )
+    return True
+
+
+def chosen(flag, known):
+    """The values of a list flag.
+
+    Raises:
+        ValueError: if one is not known.
+    """
+    unknown = [value for value in flag.value if value not in known]
+    if unknown:
+        raise ValueError(
+            f"--{flag.name} takes any of {', '.join(known)}. Received: {unknown}"
+        )
+    return flag.value
+
+
+def main(_):
+    """Makes what is missing, seed after seed, and writes the results."""
+    logging.set_verbosity(logging.WARNING)
+    arms = chosen(_ARMS, ALL_ARMS)
+    objectives = chosen(_OBJECTIVES, tc2.objectives.names())
+    seeds = [int(seed) for seed in _SEEDS.value]
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    data = Data()
+    settings = {
+        "encoder": _ENCODER.value,
+        "steps": _STEPS.value,
+        "batch_size": _BATCH_SIZE.value,
+        "learning_rate": _LEARNING_RATE.value,
+        "evaluate_on": _EVALUATE_ON.value,
+        "in_domain": data.in_domain,
+        "transfer": data.transfer,
+        "data": data.contents,
+    }
+    check_settings(folder, settings)
+    trainer = Trainer(data)
+    for seed in seeds:
+        for objective in objectives:
+            for arm in arms:
+                # Encoders without an objective are compared with every objective.
+                shared = ALL_ARMS[arm].method in ("none", "supervised")
+                objective_of = "any" if shared else objective
+                path = folder / "runs" / f"{objective_of}-{arm}-{seed}.json"
+                if is_finished(path, described(ALL_ARMS[arm], objective_of)):
+                    continue
+                start = time.perf_counter()
+                record = trainer.run(objective_of, arm, seed)
+                record["seconds"] = round(time.perf_counter() - start, 1)
+                write(path, json.dumps(record))
+                said = record.get("failure") or compare_report.transfer_score(
+                    record, data.transfer
+                )
+                print(objective_of, arm, seed, said, flush=True)
+        compare_report.write_all(folder)
+    print((folder / "table.md").read_text())
+
+
+if __name__ == "__main__":
+    app.run(main)

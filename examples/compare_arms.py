@@ -1,0 +1,93 @@
+"""The arms of `compare.py`: each is a few arguments of a pretrainer."""
+
+import dataclasses
+
+# VICReg's and Barlow Twins' gradients are tens of times NT-Xent's.
+INNER_LEARNING_RATES = {"barlow_twins": 0.01, "vicreg": 0.01}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way of training an encoder.
+
+    Args:
+        label: str, its name in tables.
+        method: `"none"`, `"supervised"`, `"ssl"` or `"tc2"`.
+        task_views: bool. Whether each task's part of a batch has its own recipe.
+        more_steps: float. Steps, as a multiple of `--steps`.
+        arguments: dict, arguments of `TC2Pretrainer` that are not the default.
+    """
+
+    label: str
+    method: str
+    task_views: bool = False
+    more_steps: float = 1.0
+    arguments: dict = dataclasses.field(default_factory=dict)
+
+
+def tc2_arm(label, *, task_views=True, **arguments):
+    """An arm that differs from TC² in these arguments."""
+    return Arm(label, "tc2", task_views, arguments=arguments)
+
+
+ARMS = {
+    "base": Arm("base SSL", "ssl"),
+    "base_task_views": Arm("base SSL, task views", "ssl", True),
+    "tasks_only": tc2_arm(
+        "tasks, no calibration, no inner step", calibration="none", num_inner_steps=0
+    ),
+    # What TC² costs, measured on this encoder: 1.1 to 1.2 steps of base SSL.
+    "base_equal_compute": Arm("base SSL, 1.25 × the steps", "ssl", more_steps=1.25),
+    "tc2": tc2_arm("TC²"),
+    "task_views_equal_compute": Arm(
+        "base SSL, task views, 1.25 × the steps", "ssl", True, 1.25
+    ),
+    "no_calibration": tc2_arm("inner step, no calibration", calibration="none"),
+    "no_inner_step": tc2_arm("calibration, no inner step", num_inner_steps=0),
+    "no_task_embedding": tc2_arm("TC² without task embedding", task_embedding=False),
+    "first_order": tc2_arm("TC², first order", inner_order=1),
+    "encoder_first_order": tc2_arm(
+        "TC², encoder scope, first order", inner_scope="encoder", inner_order=1
+    ),
+    "encoder_scope": tc2_arm("TC², encoder scope", inner_scope="encoder"),
+    "base_long": Arm("base SSL, 3 × the steps", "ssl", more_steps=3.0),
+    "random": Arm("random encoder", "none"),
+    "supervised": Arm("supervised encoder", "supervised"),
+}
+# What else the arguments allow; for choosing, not for the table.
+VARIANTS = {
+    "tasks_2": tc2_arm("TC², M = 2", num_tasks=2),
+    "tasks_8": tc2_arm("TC², M = 8", num_tasks=8),
+    "factors_8": tc2_arm("TC², K = 8", num_factors=8),
+    "factors_64": tc2_arm("TC², K = 64", num_factors=64),
+    "sparsity_0": tc2_arm("TC², λ = 0", sparsity_weight=0.0),
+    "sparsity_0.1": tc2_arm("TC², λ = 0.1", sparsity_weight=0.1),
+    "sparsity_1": tc2_arm("TC², λ = 1", sparsity_weight=1.0),
+    "alpha_0.05": tc2_arm("TC², α = 0.05", inner_learning_rate=0.05),
+    "alpha_0.5": tc2_arm("TC², α = 0.5", inner_learning_rate=0.5),
+    "alpha_1": tc2_arm("TC², α = 1", inner_learning_rate=1.0),
+    "inner_steps_3": tc2_arm("TC², 3 inner steps", num_inner_steps=3),
+    "all_pairs": tc2_arm("TC², all pairs", pairing="all"),
+    "transfer_0.3": tc2_arm("TC², transfer weight 0.3", transfer_weight=0.3),
+    "transfer_3": tc2_arm("TC², transfer weight 3", transfer_weight=3.0),
+    "no_base": tc2_arm("TC² without base term", base_weight=0.0),
+    "gate": tc2_arm("TC², gate", calibration="gate"),
+    "projection": tc2_arm("TC², projection", calibration="projection"),
+    "random_tasks": tc2_arm("TC², random tasks, one recipe", task_views=False),
+    "clusters": tc2_arm(
+        "TC², clusters, one recipe", task_views=False, task_assignment="cluster"
+    ),
+    "clusters_task_views": tc2_arm(
+        "TC², clusters, task views", task_assignment="cluster"
+    ),
+}
+ALL_ARMS = {**ARMS, **VARIANTS}
+
+
+def described(arm, objective):
+    """What the arm is for an objective, in JSON values."""
+    arguments = arm.arguments
+    if arm.method == "tc2" and objective in INNER_LEARNING_RATES:
+        default = {"inner_learning_rate": INNER_LEARNING_RATES[objective]}
+        arguments = {**default, **arguments}
+    return {**dataclasses.asdict(arm), "arguments": arguments}
