@@ -445,6 +445,20 @@ class Pretrainer(keras.Model):
         """Loads encoder and pretrainer; see `saved_parts.load_pretrainer`."""
         return load_pretrainer(cls, repo_id_or_folder, **arguments)
 
+    def get_compile_config(self):
+        """The arguments of `compile`, for a saved model to be compiled again."""
+        config = super().get_compile_config()
+        if config:
+            config["calibrator_optimizer"] = (
+                self.calibrator_optimizer
+                and keras.saving.serialize_keras_object(self.calibrator_optimizer)
+            )
+        return config
+
+    def compile_from_config(self, config):
+        """Compiles as `get_compile_config` described."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The pretrainer that `get_config` described, with fresh weights."""

@@ -141,6 +141,25 @@ class FitTest(TestCase):
             pretrainer("ssl").compile("sgd", calibrator_optimizer="sgd")
 
 
+class SavedModelTest(TestCase):
+    @both
+    def test_a_saved_model_trains_on_as_if_never_saved(self, kind, tmp_path):
+        model = pretrainer(kind)
+        own = {"calibrator_optimizer": "adam"} if kind == "tc2" else {}
+        model.compile(
+            keras.optimizers.SGD(0.02, momentum=0.9),
+            metrics=[keras.metrics.CosineSimilarity()],
+            **own,
+        )
+        model.fit(dataset(), verbose=0)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        histories = [m.fit(dataset(), verbose=0).history for m in (model, loaded)]
+        assert histories[0] == histories[1]
+        for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 class NonFiniteTest(TestCase):
     @both
     def test_stops_with_the_step_and_the_term(self, kind):
