@@ -127,7 +127,9 @@ class Data:
             report = tc2.transfer.evaluate(
                 encoder, {name: splits}, protocols=protocols, seed=seed
             )
-            scores[name] = {row["protocol"]: row["accuracy"] for row in report.rows}
+            scores[name] = {
+                row["protocol"]: round(row["accuracy"], 6) for row in report.rows
+            }
         return scores
 
 
@@ -229,9 +231,9 @@ class Trainer:
                 ).history
             except FloatingPointError as error:
                 return {**record, "failure": str(error)}
-            record["losses"] = {key: values[-1] for key, values in losses.items()}
+            record["losses"] = {key: round(v[-1], 4) for key, v in losses.items()}
             record["steps"] = steps
-            record["step_seconds"] = float(np.median(timer.seconds))
+            record["step_seconds"] = round(float(np.median(timer.seconds)), 4)
         return {**record, "scores": self.data.scores(encoder, seed)}
 
     def model(self, objective, name, seed):

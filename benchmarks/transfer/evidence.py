@@ -1,0 +1,133 @@
+"""Every run behind `benchmarks/transfer/README.md`, in one resumable command.
+
+    python benchmarks/transfer/evidence.py \
+        --fashion_mnist_dir=DIR --mnist_dir=DIR --runs_dir=runs/evidence
+
+The two folders hold the four gzipped IDX files of each dataset; without them the
+subsets in `examples/data` are used. Runs `examples/compare.py` stage by stage, one
+process at a time, and copies what each stage found to this folder. Settings are chosen
+on validation images and on seeds of their own; the final tables use test images and
+seeds 0 to 9.
+"""
+
+import gzip
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+from absl import app, flags
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FINAL_SEEDS = "0,1,2,3,4,5,6,7,8,9"
+CHOOSING_SEEDS = "100,101,102,103"
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("fashion_mnist_dir", None, "Folder of Fashion-MNIST's IDX files.")
+flags.DEFINE_string("mnist_dir", None, "Folder of MNIST's IDX files.")
+flags.DEFINE_string("runs_dir", "runs/evidence", "Where the single runs are kept.")
+flags.DEFINE_list("stages", [], "Names of stages; all if empty.")
+
+# Controls first: a table of them is worth having before the rest is there.
+CONTROLS = "base,base_task_views,tasks_only,base_equal_compute,tc2"
+ABLATION = (
+    "base_long,task_views_equal_compute,no_calibration,no_inner_step,no_task_embedding,"
+    "first_order,encoder_first_order,encoder_scope,random,supervised"
+)
+SWEEPS = (
+    "tasks_2,tasks_8,factors_8,factors_64,sparsity_0,sparsity_0.1,sparsity_1,"
+    "alpha_0.05,alpha_0.5,alpha_1"
+)
+VARIANTS = (
+    "transfer_0.3,transfer_3,all_pairs,inner_steps_3,no_base,gate,projection,"
+    "random_tasks,clusters,clusters_task_views"
+)
+CHOOSING = [f"--seeds={CHOOSING_SEEDS}", "--evaluate_on=validation"]
+# Stage: the folder that it adds to, and the flags of `compare.py`.
+STAGES = {
+    **{
+        f"learning_rate_{rate}": (
+            f"learning_rate_{rate}",
+            [
+                "--arms=base,base_task_views",
+                "--objectives=nt_xent,vicreg",
+                f"--learning_rate={rate}",
+                *CHOOSING,
+            ],
+        )
+        for rate in ("0.003", "0.01", "0.03")
+    },
+    "nt_xent": (
+        "small_encoder",
+        [f"--arms={CONTROLS}", "--objectives=nt_xent", f"--seeds={FINAL_SEEDS}"],
+    ),
+    "vicreg": (
+        "small_encoder",
+        [f"--arms={CONTROLS}", "--objectives=vicreg", f"--seeds={FINAL_SEEDS}"],
+    ),
+    "sweeps": ("choosing", [f"--arms={CONTROLS},{SWEEPS}", *CHOOSING]),
+    "variants": ("choosing", [f"--arms={CONTROLS},{VARIANTS}", *CHOOSING]),
+    "ablation": (
+        "small_encoder",
+        [f"--arms={ABLATION}", "--objectives=nt_xent", "--seeds=0,1,2,3,4"],
+    ),
+}
+
+
+def read_idx(path):
+    """Reads one gzipped IDX file of unsigned bytes into an array."""
+    content = gzip.decompress(path.read_bytes())
+    num_axes = content[3]
+    shape = np.frombuffer(content, ">i4", num_axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
+
+
+def full_set(folder, path):
+    """Writes the IDX files of a folder as one HDF5 file that `data.load` reads."""
+    if path.exists():
+        return
+    with h5py.File(path.with_suffix(".partial"), "w") as file:
+        for split, prefix in (("train", "train"), ("test", "t10k")):
+            images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+            labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+            file[f"{split}/image"] = images[..., None]
+            file[f"{split}/label"] = labels
+    path.with_suffix(".partial").rename(path)
+
+
+def compare(folder, arguments):
+    """Runs `compare.py` on a folder, and copies what it wrote to this one."""
+    runs_dir = pathlib.Path(FLAGS.runs_dir)
+    arguments = [f"--output_dir={runs_dir / folder}", "--steps=200", *arguments]
+    if FLAGS.fashion_mnist_dir:
+        data = runs_dir / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        full_set(pathlib.Path(FLAGS.fashion_mnist_dir), data / "fashion_mnist.h5")
+        full_set(pathlib.Path(FLAGS.mnist_dir), data / "mnist.h5")
+        arguments += [
+            f"--pretrain_on={data / 'fashion_mnist.h5'}",
+            f"--transfer_to={data / 'mnist.h5'},digits_28px",
+        ]
+    script = ROOT / "examples" / "compare.py"
+    subprocess.run([sys.executable, script, *arguments], check=True)
+    (HERE / folder).mkdir(exist_ok=True)
+    for name in ("results.json", "table.md", "ablation.png"):
+        shutil.copy(runs_dir / folder / name, HERE / folder / name)
+
+
+def main(_):
+    """Runs the stages in order."""
+    unknown = set(FLAGS.stages) - set(STAGES)
+    if unknown:
+        raise ValueError(f"--stages takes any of {list(STAGES)}. Received: {unknown}")
+    for stage in FLAGS.stages or STAGES:
+        folder, arguments = STAGES[stage]
+        print(f"{stage}: {' '.join(arguments)}", flush=True)
+        compare(folder, arguments)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,106 @@
+"""The paired ablation, shrunken: what is done is kept, what differs is refused."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.test_case import TestCase
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def compare(folder, output_dir, *flags):
+    """Runs the example on the files of `made_up_data` in a fresh process."""
+    return subprocess.run(
+        [
+            sys.executable,
+            ROOT / "examples" / "compare.py",
+            "--arms=base,tc2",
+            f"--pretrain_on={folder / 'clothes.h5'}",
+            f"--transfer_to={folder / 'letters.h5'}",
+            f"--output_dir={output_dir}",
+            "--steps=2",
+            "--batch_size=8",
+            *flags,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def made_up_data(folder):
+    """Two small datasets whose classes differ in brightness."""
+    rng = np.random.default_rng(0)
+    for name in ("clothes", "letters"):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            for split in ("train", "test"):
+                labels = np.arange(40) % 2
+                images = (
+                    rng.integers(0, 150, (40, 8, 8, 1))
+                    + 60 * labels[:, None, None, None]
+                )
+                file[f"{split}/image"] = images.astype("uint8")
+                file[f"{split}/label"] = labels
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """Data, output folder, and what the run of two arms and two seeds printed."""
+    folder = tmp_path_factory.mktemp("compare")
+    made_up_data(folder)
+    result = compare(folder, folder / "both", "--seeds=0,1")
+    assert result.returncode == 0, result.stderr[-4000:]
+    return folder, result.stdout
+
+
+class CompareTest(TestCase):
+    def test_table_results_and_picture(self, first_run):
+        folder, printed = first_run
+        table = (folder / "both" / "table.md").read_text()
+        assert table in printed
+        assert "| base SSL | 2 |" in table and "| TC² | 2 |" in table
+        results = json.loads((folder / "both" / "results.json").read_text())
+        assert len(results["runs"]) == 4
+        mean = {}
+        for run in results["runs"]:
+            accuracies = run["scores"]["letters"]
+            score = 50 * (accuracies["knn"] + accuracies["linear"])
+            mean[run["arm"]] = mean.get(run["arm"], 0) + score / 2
+        difference = f"{mean['tc2'] - mean['base']:+.2f} ±"
+        rows = [line for line in table.splitlines() if line.startswith("| TC² | 2")]
+        assert difference in rows[0].replace("**", "")
+        assert (folder / "both" / "ablation.png").stat().st_size > 5_000
+
+    def test_resumes_and_equals_a_fresh_process(self, first_run):
+        """Seed 1 after seed 0 reuses a compiled model; alone it does not."""
+        folder, _ = first_run
+        path = folder / "both" / "runs" / "nt_xent-tc2-0.json"
+        before = path.stat().st_mtime_ns
+        (folder / "both" / "runs" / "nt_xent-tc2-1.json").rename(folder / "old.json")
+        result = compare(folder, folder / "both", "--seeds=0,1")
+        assert result.returncode == 0, result.stderr[-4000:]
+        made = [line for line in result.stdout.splitlines() if line[:7] == "nt_xent"]
+        assert len(made) == 1 and made[0].startswith("nt_xent tc2 1 ")
+        assert path.stat().st_mtime_ns == before
+        old = json.loads((folder / "old.json").read_text())
+        path = folder / "both" / "runs" / "nt_xent-tc2-1.json"
+        new = json.loads(path.read_text())
+        assert new["losses"]["loss"] == pytest.approx(old["losses"]["loss"], rel=1e-5)
+        assert new["scores"] == old["scores"]
+
+    def test_refuses_other_settings_and_unknown_arms(self, first_run):
+        folder, _ = first_run
+        result = compare(folder, folder / "both", "--steps=3")
+        assert result.returncode != 0
+        assert "holds runs with other settings: {'steps': 2}" in result.stderr
+        result = compare(folder, folder / "both", "--arms=tc3")
+        assert result.returncode != 0
+        assert "--arms takes any of base, base_task_views" in result.stderr
