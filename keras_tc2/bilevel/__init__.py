@@ -8,6 +8,7 @@ from keras_tc2.bilevel.hypergradient import Hypergradient
 from keras_tc2.bilevel.inner_loop import adapt
 from keras_tc2.bilevel.neumann import neumann
 from keras_tc2.bilevel.pairing import partners
+from keras_tc2.bilevel.proximal import SOLVERS, proximal_hypergradient
 from keras_tc2.bilevel.task_assignment import (
     BlockAssignment,
     ClusterAssignment,
@@ -25,6 +26,7 @@ from keras_tc2.bilevel.transfer import (
 from keras_tc2.bilevel.unrolled import unrolled
 
 __all__ = [
+    "SOLVERS",
     "BlockAssignment",
     "ClusterAssignment",
     "GivenAssignment",
@@ -39,6 +41,7 @@ __all__ = [
     "neumann",
     "pairwise_cosines",
     "partners",
+    "proximal_hypergradient",
     "split_tasks",
     "task_of_each",
     "transfer_losses",

@@ -49,15 +49,12 @@ def finite_difference(
 
     def difference(vectors):
         """Derivative of (∇_θ G, ∇_u G) along `vectors` in θ."""
-        step = relative_step / tf.maximum(norm(vectors), 1e-30)
-        ends = []
-        for sign in (1, -1):
-            moved = combine(inner, sign * step, vectors)
-            _, gradients = value_and_gradients(
-                lambda both: inner_loss(both[:count], both[count:]), [*moved, *outer]
-            )
-            ends.append(gradients)
-        return [(a - b) / (2 * step) for a, b in zip(*ends, strict=True)]
+        return gradient_difference(
+            lambda both: inner_loss(both[:count], both[count:]),
+            [*inner, *outer],
+            vectors,
+            relative_step=relative_step,
+        )
 
     def product(vectors):
         return combine(difference(vectors)[:count], damping, vectors)
@@ -79,3 +76,24 @@ def finite_difference(
         mixed=lambda x: difference(x)[count:],
         curvature=curvature,
     )
+
+
+def gradient_difference(loss, weights, vectors, *, relative_step):
+    """The derivative of ∇loss along a direction, by central differences.
+
+    Args:
+        loss: callable from a list of tensors to a scalar.
+        weights: list of tensors.
+        vectors: list of tensors like the first of `weights`, which alone are moved.
+        relative_step: float > 0. Length of the step.
+
+    Returns:
+        List of tensors like `weights`.
+    """
+    step = relative_step / tf.maximum(norm(vectors), 1e-30)
+    rest = weights[len(vectors) :]
+    ends = []
+    for sign in (1, -1):
+        moved = combine(weights[: len(vectors)], sign * step, vectors)
+        ends.append(value_and_gradients(loss, [*moved, *rest])[1])
+    return [(a - b) / (2 * step) for a, b in zip(*ends, strict=True)]

@@ -59,10 +59,11 @@ def solve_conjugate_gradient(product, target, *, num_iterations, tolerance, per_
         )
 
     start = [tf.zeros_like(b) for b in target]
-    _, x, residual, _, _, stopped = tf.while_loop(
+    _, x, residual, _, _, stopped = _repeat(
         go_on,
         step,
         (0, start, target, target, products(target, target), tf.constant(False)),
+        num_iterations,
     )
     return x, norm(residual) / scale, stopped
 
@@ -85,8 +86,8 @@ def solve_neumann(product, target, *, num_terms, step_size):
         term = combine(term, -step_size, product(term))
         return i + 1, combine(total, 1.0, term), term
 
-    _, total, term = tf.while_loop(
-        lambda i, total, term: i < num_terms, step, (0, target, target)
+    _, total, term = _repeat(
+        lambda i, total, term: i < num_terms, step, (0, target, target), num_terms
     )
     x = [step_size * t for t in total]
     # (I − sA)^(n+1) b is what the partial sum still lacks: b − A x.
@@ -94,6 +95,20 @@ def solve_neumann(product, target, *, num_terms, step_size):
     scale = tf.maximum(norm(target), tf.cast(1e-30, target[0].dtype))
     relative = norm(residual) / scale
     return x, relative, ~tf.math.is_finite(relative) | (relative > 1)
+
+
+def _repeat(go_on, step, state, at_most):
+    """`tf.while_loop`; unrolled among replicas, which cannot communicate in a loop."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tf.while_loop(go_on, step, state)
+    for _ in range(at_most):
+        wanted = go_on(*state)
+        state = tf.nest.map_structure(
+            lambda old, new, wanted=wanted: tf.where(wanted, new, old),
+            state,
+            step(*state),
+        )
+    return state
 
 
 def _dot_of_each(a, b):
