@@ -323,34 +323,47 @@ class Pretrainer(keras.Model):
         """One update from one batch."""
         batch = unpack(data)
         losses, embeddings, gradients, state = self._differentiate(batch)
-        finite = self._finite_terms(batch, losses)
-        gradients_finite = _all_finite(gradients)
-        # Under loss scaling, gradients overflow now and then by design, and the
-        # optimizer itself skips the update and lowers its scale.
-        scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        all_finite = all_replicas(
-            tf.reduce_all(finite) & (gradients_finite | scales_loss)
-        )
-        for variable, value in state:
-            variable.assign(tf.where(all_finite, value, variable.value))
         of_variable = dict(
             zip((id(v) for v in self.trainable_variables), gradients, strict=True)
         )
-        apply_if(
-            all_finite,
-            [
-                (optimizer, [of_variable[id(v)] for v in variables], variables)
-                for optimizer, variables in self.optimized_variables
-            ],
-        )
-        if self.updates is not None:
-            self._follow_update(all_replicas(gradients_finite) & all_finite)
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        self.skipped_updates.update_state(finite, ~all_finite, replicas)
-        return self._update_metrics(losses, embeddings, all_finite)
+        updates = [
+            (optimizer, [of_variable[id(v)] for v in variables], variables)
+            for optimizer, variables in self.optimized_variables
+        ]
+        finite = self._finite_terms(batch, losses)
+        kept, gradients_finite = self._update(finite, updates, state)
+        self._follow_update(kept, gradients_finite)
+        return self._update_metrics(losses, embeddings, kept)
 
-    def _follow_update(self, applied):
+    def _update(self, finite, updates, state):
+        """Applies gradients and takes over new state, if all is finite on all replicas.
+
+        Args:
+            finite: bool tensor, whether each of the watched terms is finite.
+            updates: list of `(optimizer, gradients, variables)`.
+            state: list of `(variable, value)`.
+
+        Returns:
+            Two bool scalar tensors: whether the update was kept, and whether the
+            gradients of this replica are finite.
+        """
+        gradients_finite = _all_finite([g for _, part, _ in updates for g in part])
+        # Under loss scaling, gradients overflow now and then by design, and the
+        # optimizer itself skips the update and lowers its scale.
+        scales_loss = isinstance(updates[0][0], keras.optimizers.LossScaleOptimizer)
+        kept = all_replicas(tf.reduce_all(finite) & (gradients_finite | scales_loss))
+        for variable, value in state:
+            variable.assign(tf.where(kept, value, variable.value))
+        apply_if(kept, updates)
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        self.skipped_updates.update_state(finite, ~kept, replicas)
+        return kept, gradients_finite
+
+    def _follow_update(self, kept, gradients_finite):
         """What comes after an update, if it was applied: averages, and the count."""
+        if self.updates is None:
+            return
+        applied = all_replicas(gradients_finite) & kept
         if self.momentum_target is not None:
             self.momentum_target.update(self.updates, applied)
         self.updates.assign_add(ops.cast(applied, self.updates.dtype))
