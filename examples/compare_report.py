@@ -84,11 +84,15 @@ class Runs:
         beyond the longest, the longest.
         """
         arms = [name for name in TIMED_BASES if name in self.of]
-        scores = {name: self.scores(name) for name in arms}
         lengths = [next(iter(self.of[name].values()))["more_steps"] for name in arms]
-        seeds = set.intersection(*(set(values) for values in scores.values()))
+        # No longer ones than are needed, which may be there for fewer seeds.
+        needed = 1 + min(int(np.searchsorted(lengths, cost)), len(arms) - 1)
+        scores = [self.scores(name) for name in arms[:needed]]
+        seeds = set.intersection(*(set(values) for values in scores))
         return {
-            seed: float(np.interp(cost, lengths, [scores[name][seed] for name in arms]))
+            seed: float(
+                np.interp(cost, lengths[:needed], [values[seed] for values in scores])
+            )
             for seed in seeds
         }
 
