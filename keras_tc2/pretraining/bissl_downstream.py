@@ -15,6 +15,8 @@ def unpack(data):
         ValueError: if it is not `((view_1, view_2), (images, labels))`.
     """
     parts = tuple(data) if isinstance(data, tuple | list) else (data,)
+    if parts[-1] is None:  # The sample weights of `train_on_batch`.
+        parts = parts[:-1]
     if len(parts) == 2 and all(isinstance(part, tuple | list) for part in parts):
         views, labelled = parts
         if len(labelled) == 2:

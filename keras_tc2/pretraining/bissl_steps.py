@@ -102,33 +102,36 @@ class BiSSLSteps(Pretrainer):
         """`(hypergradient, state)`; `scale` is the loss scale of half precision."""
         self.check_batch(*batch)
         self.downstream.check_batch(images, labels)
-        share = scale / num_replicas()
         lower, upper = self.encoder_variables
         loss, target, direct, in_head, state = self.downstream.gradients(
-            images, labels, lower, upper, scale=share
+            images, labels, lower, upper, scale=scale / num_replicas()
         )
 
-        def total(tensors):
-            return [tensor / scale for tensor in sum_over_replicas(tensors)]
+        target, direct, in_head = (
+            [gradient / scale for gradient in sum_over_replicas(part)]
+            for part in (target, direct, in_head)
+        )
 
         def objective(weights):
-            # Whatever the pass would do to state is dropped with the scope.
+            # Whatever the pass would do to state is dropped with the scope. Without
+            # the loss scale, which would overflow in a second derivative.
             with keras.StatelessScope(list(zip(lower, weights, strict=True))):
-                return share * self._objective(batch, training=True)[0]
+                loss, _ = self._objective(batch, training=True)
+            return loss / num_replicas()
 
         solution, residual, fallback = proximal_hypergradient(
             objective,
             lower,
-            total(target),
+            target,
             solver=self.solver,
             proximity=self.proximity_weight,
             damping=self.damping,
             num_iterations=self.num_solver_iterations,
             tolerance=self.tolerance,
             per_tensor=self.per_tensor,
-            total=total,
+            total=sum_over_replicas,
         )
-        gradients = [*combine(solution, 1.0, total(direct)), *total(in_head)]
+        gradients = [*combine(solution, 1.0, direct), *in_head]
         return Hypergradient(gradients, loss, residual, fallback), state
 
     # Steps.
