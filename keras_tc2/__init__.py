@@ -21,10 +21,11 @@ from keras_tc2 import (
     transfer,
 )
 from keras_tc2.encoders import Encoder, from_pretrained
-from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from keras_tc2.version import __version__
 
 __all__ = [
+    "BiSSLTrainer",
     "Encoder",
     "SSLPretrainer",
     "TC2Pretrainer",

@@ -171,8 +171,8 @@ class BiSSLSteps(Pretrainer):
         }[self._phase]
         measured, kept, embeddings = step(unpack_views(views), images, labels)
         self.step_count.assign_add(1)
-        logs = self._measure(measured, kept, embeddings)
-        return {**logs, "phase": tf.constant(float(self._phase))}
+        self._measure(measured, kept, embeddings)
+        return self.get_metrics_result()
 
     def _warm_up_step(self, batch, images, labels):
         self.downstream.check_batch(images, labels)
@@ -227,7 +227,7 @@ class BiSSLSteps(Pretrainer):
 
     def _clipped(self, gradients, size):
         """Gradients scaled down to `max_gradient_norm`, if their norm is above it."""
-        factor = tf.minimum(1.0, self.max_gradient_norm / tf.maximum(size, 1e-30))
+        factor = self.max_gradient_norm / tf.maximum(size, self.max_gradient_norm)
         return [gradient * factor for gradient in gradients]
 
     def test_step(self, data):
@@ -241,10 +241,11 @@ class BiSSLSteps(Pretrainer):
             "lower_loss": losses["lower_loss"],
             "upper_loss": self.downstream.upper_loss(images, labels, training=False),
         }
-        return self._measure(measured, tf.constant(True), embeddings)
+        self._measure(measured, tf.constant(True), embeddings)
+        return super().get_metrics_result()
 
     def _measure(self, measured, kept, embeddings):
-        """Tracks what a step has measured; the logs."""
+        """Tracks what a step has measured."""
         measured = {**measured, "encoder_distance": ops.sqrt(self._squared_distance())}
         weight = tf.cast(kept, "float32")
         for name, value in measured.items():
@@ -254,4 +255,8 @@ class BiSSLSteps(Pretrainer):
             self.compute_metrics(
                 None, *(ops.stop_gradient(embedding) for embedding in embeddings)
             )
-        return self.get_metrics_result()
+
+    def get_metrics_result(self):
+        """The results of all metrics, and the phase of the last step."""
+        phase = tf.constant(float(self._phase))
+        return {**super().get_metrics_result(), "phase": phase}

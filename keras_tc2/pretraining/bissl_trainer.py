@@ -1,19 +1,18 @@
 """BiSSL: the stage between pre-training and fine-tuning that aligns the two."""
 
 import dataclasses
-import warnings
 
 import keras
 
 from keras_tc2.bilevel import SOLVERS
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.layers import stock_normalizations
 from keras_tc2.pretraining import bissl_optimizers
-from keras_tc2.pretraining.bissl_downstream import Downstream
+from keras_tc2.pretraining.bissl_downstream import Downstream, head_of
 from keras_tc2.pretraining.bissl_phases import Phases
 from keras_tc2.pretraining.bissl_progress import MeanOrNaN, PhaseProgress
 from keras_tc2.pretraining.bissl_steps import BiSSLSteps
 from keras_tc2.pretraining.encoder_copy import copy_of
+from keras_tc2.pretraining.second_order import check_second_order
 
 SECOND_ORDER_SOLVERS = ("conjugate_gradient", "neumann")
 
@@ -160,7 +159,7 @@ class BiSSLTrainer(BiSSLSteps):
         )
         self.allow_inexact = allow_inexact
         self.upper_encoder = copy_of(encoder)
-        self.downstream_head = _head_of(downstream_head, encoder.feature_dim)
+        self.downstream_head = head_of(downstream_head, encoder.feature_dim)
         self.downstream = Downstream(
             self.encoder,
             self.upper_encoder,
@@ -186,20 +185,13 @@ class BiSSLTrainer(BiSSLSteps):
             raise ValueError(
                 "No weight of the encoder is trainable. Set `encoder.trainable = True`."
             )
-        layers = [self.encoder.network, self.projector, self.head]
-        layers = [layer for layer in layers if layer is not None]
-        inexact = [name for layer in layers for name in stock_normalizations(layer)]
-        if not inexact or self.solver not in SECOND_ORDER_SOLVERS:
-            return
-        message = (
-            f"solver={self.solver!r} differentiates these layers twice, and "
-            f"TensorFlow's second derivative of them is wrong: {', '.join(inexact)}. "
-            "Replace them by the exact ones with `keras_tc2.layers."
-            'make_twice_differentiable(model)`, or use `solver="finite_difference"`.'
-        )
-        if not self.allow_inexact:
-            raise ValueError(message + " `allow_inexact=True` goes on regardless.")
-        warnings.warn(message, stacklevel=3)
+        if self.solver in SECOND_ORDER_SOLVERS:
+            check_second_order(
+                [self.encoder.network, self.projector, self.head],
+                argument=f'solver="{self.solver}"',
+                instead='solver="finite_difference"',
+                allow_inexact=self.allow_inexact,
+            )
 
     @classmethod
     def from_pretrainer(cls, pretrainer, downstream_head, *, objective=None, **kwargs):
@@ -331,13 +323,3 @@ class BiSSLTrainer(BiSSLSteps):
             "downstream_weight_decay": self.downstream_weight_decay,
             "allow_inexact": self.allow_inexact,
         }
-
-
-def _head_of(downstream_head, feature_dim):
-    """The built layer that `downstream_head` stands for."""
-    if not isinstance(downstream_head, keras.layers.Layer):
-        num_classes = integer("downstream_head", downstream_head, at_least=2)
-        downstream_head = keras.layers.Dense(num_classes, name="downstream_head")
-    if not downstream_head.built:
-        downstream_head.build((None, feature_dim))
-    return downstream_head

@@ -1,17 +1,16 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
-import warnings
-
 import keras
 from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.layers import TaskCalibrator, stock_normalizations
+from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.forward import map_groups
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
+from keras_tc2.pretraining.second_order import check_second_order
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -345,20 +344,12 @@ class TC2Pretrainer(Pretrainer):
     def _check_second_order(self):
         if self.inner_order == 1 or not self.num_inner_steps:
             return
-        inexact = [
-            name for layer in self._scope.layers for name in stock_normalizations(layer)
-        ]
-        if not inexact:
-            return
-        message = (
-            "`inner_order=2` differentiates these layers twice, and TensorFlow's "
-            f"second derivative of them is wrong: {', '.join(inexact)}. Replace them "
-            "by the exact ones with `keras_tc2.layers.make_twice_differentiable("
-            "model)`, or use `inner_order=1`."
+        check_second_order(
+            self._scope.layers,
+            argument="inner_order=2",
+            instead="inner_order=1",
+            allow_inexact=self.allow_inexact,
         )
-        if not self.allow_inexact:
-            raise ValueError(message + " `allow_inexact=True` goes on regardless.")
-        warnings.warn(message, stacklevel=3)
 
     def get_config(self):
         """The constructor arguments, encoder and projector included."""
