@@ -1,6 +1,7 @@
-"""Projection head, calibrator networks, and twice-differentiable normalisation."""
+"""Projection head, calibrator networks, and twice-differentiable layers."""
 
 from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.group_normalization import GroupNormalization
 from keras_tc2.layers.layer_normalization import LayerNormalization
@@ -15,6 +16,7 @@ from keras_tc2.layers.weight_extractor import WeightExtractor
 
 __all__ = [
     "BatchNormalization",
+    "Conv2D",
     "FactorExtractor",
     "GroupNormalization",
     "LayerNormalization",

@@ -3,6 +3,7 @@
 import keras
 
 from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.group_normalization import GroupNormalization
 from keras_tc2.layers.layer_normalization import LayerNormalization
 
@@ -14,6 +15,8 @@ EXACT_LAYERS = {
     keras.layers.LayerNormalization: LayerNormalization,
     keras.layers.GroupNormalization: GroupNormalization,
 }
+# Exact as they are, but see `Conv2D`.
+REPLACED_LAYERS = {**EXACT_LAYERS, keras.layers.Conv2D: Conv2D}
 
 
 def make_twice_differentiable(model):
@@ -21,9 +24,10 @@ def make_twice_differentiable(model):
 
     Each stock Keras batch, layer or group normalisation becomes the layer of the same
     name of this package, which has the same arguments, weights and outputs and
-    differs in its second derivative alone. The layer objects stay: only their class
-    changes. So the class of the model, its attributes, its graph, its name and its
-    weights are untouched, and a KerasCV backbone stays one.
+    differs in its second derivative alone. Each `Conv2D` becomes one whose second
+    derivative TensorFlow can always run on a CPU. The layer objects stay: only their
+    class changes. So the class of the model, its attributes, its graph, its name and
+    its weights are untouched, and a KerasCV backbone stays one.
 
     What was traced before keeps the old layers: compile a compiled model again. A
     subclass of a stock layer is left alone, since it may do anything;
@@ -46,8 +50,8 @@ def make_twice_differentiable(model):
     ```
     """
     for layer in _all_layers(model):
-        if type(layer) in EXACT_LAYERS:
-            layer.__class__ = EXACT_LAYERS[type(layer)]
+        if type(layer) in REPLACED_LAYERS:
+            layer.__class__ = REPLACED_LAYERS[type(layer)]
     return model
 
 
