@@ -12,9 +12,7 @@ beside it.
 """
 
 import json
-import os
 import pathlib
-import platform
 import resource
 import subprocess
 import sys
@@ -22,6 +20,7 @@ import time
 
 import numpy as np
 from absl import app, flags
+from measure import interleaved, machine, summary
 
 _OUTPUT = flags.DEFINE_string("output", "benchmarks/step_time.json", "JSON to write.")
 _PARTS = flags.DEFINE_list("parts", "time,tasks,memory,jit,input", "What to measure.")
@@ -82,33 +81,6 @@ def new_step(encoder_name, batch_size, method, num_tasks=4, jit_compile=False):
         return float(logs["loss"])
 
     return run
-
-
-def interleaved(steps, rounds):
-    """Seconds of every step in every round, `{name: [seconds]}`, two rounds unseen."""
-    seconds = {name: [] for name in steps}
-    for i in range(rounds + 2):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if i >= 2:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def summary(seconds, reference):
-    """Median, spread, and the paired ratio to the reference, of each step."""
-    base = np.array(seconds[reference])
-    rows = {}
-    for name, values in seconds.items():
-        ratios = np.array(values) / base
-        rows[name] = {
-            "seconds": float(np.median(values)),
-            "seconds_quartiles": np.percentile(values, [25, 75]).tolist(),
-            "ratio": float(np.median(ratios)),
-            "ratio_quartiles": np.percentile(ratios, [25, 75]).tolist(),
-        }
-    return rows
 
 
 def batch_sizes(encoder):
@@ -259,25 +231,6 @@ def show(title, rows):
         print(
             f"  {name}: {row['seconds'] * 1e3:.0f} ms, {row['ratio']:.2f}×", flush=True
         )
-
-
-def machine():
-    """Where and of what the numbers are."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    model = "unknown"
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":")[1].strip()
-    return {
-        "commit": commit,
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
-        "command": " ".join(["python", *sys.argv]),
-    }
 
 
 def draw(results, path):

@@ -16,8 +16,7 @@ import time
 
 import numpy as np
 from absl import app, flags
-
-from benchmarks.step_time import interleaved, machine, summary
+from measure import interleaved, machine, summary
 
 _OUTPUT = flags.DEFINE_string("output", "benchmarks/vs_pytorch.json", "JSON to write.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images; twice as many views.")

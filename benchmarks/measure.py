@@ -1,0 +1,56 @@
+"""What several benchmarks share: paired timing, and where the numbers come from."""
+
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+
+def interleaved(steps, rounds):
+    """Seconds of every step in every round, `{name: [seconds]}`, two rounds unseen."""
+    seconds = {name: [] for name in steps}
+    for i in range(rounds + 2):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if i >= 2:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def summary(seconds, reference):
+    """Median, spread, and the paired ratio to the reference, of each step."""
+    base = np.array(seconds[reference])
+    rows = {}
+    for name, values in seconds.items():
+        ratios = np.array(values) / base
+        rows[name] = {
+            "seconds": float(np.median(values)),
+            "seconds_quartiles": np.percentile(values, [25, 75]).tolist(),
+            "ratio": float(np.median(ratios)),
+            "ratio_quartiles": np.percentile(ratios, [25, 75]).tolist(),
+        }
+    return rows
+
+
+def machine():
+    """Where and of what the numbers are."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
+    model = "unknown"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":")[1].strip()
+    return {
+        "commit": commit,
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+        "command": " ".join(["python", *sys.argv]),
+    }
