@@ -2,6 +2,7 @@
 
 from keras_tc2.transfer import scores
 from keras_tc2.transfer.clustering import Clustering, cluster_nmi
+from keras_tc2.transfer.compare_encoders import compare_encoders
 from keras_tc2.transfer.comparison import Comparison, Difference
 from keras_tc2.transfer.dense_probe import dense_probe
 from keras_tc2.transfer.detection import detector
@@ -24,8 +25,10 @@ from keras_tc2.transfer.out_of_distribution import (
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.protocols import protocol_names
 from keras_tc2.transfer.report import TransferReport
+from keras_tc2.transfer.residual_feature import ResidualFeatureClassifier
 from keras_tc2.transfer.retrieval import Retrieval, retrieval
 from keras_tc2.transfer.score import Score
+from keras_tc2.transfer.selective_attention import SelectiveAttentionClassifier
 from keras_tc2.transfer.semi_supervised import SemiSupervised, semi_supervised
 
 __all__ = [
@@ -38,12 +41,15 @@ __all__ = [
     "LinearProbe",
     "OutOfDistribution",
     "Protocol",
+    "ResidualFeatureClassifier",
     "Retrieval",
     "Score",
+    "SelectiveAttentionClassifier",
     "SemiSupervised",
     "TransferReport",
     "alignment",
     "cluster_nmi",
+    "compare_encoders",
     "dense_probe",
     "detector",
     "effective_rank",

@@ -1,0 +1,96 @@
+"""Attention over the features of several encoders."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_tc2.precision import at_least_float32
+
+# What the query is made of, from the adapted features `(batch, encoders, dim)`.
+QUERIES = {
+    "mean": lambda adapted: ops.mean(adapted, axis=1),
+    "learned": lambda adapted: ops.ones_like(adapted[:, 0]),
+    "none": lambda adapted: ops.zeros_like(adapted[:, 0]),
+}
+
+
+class AttentionPooling(keras.layers.Layer):
+    """Features of several encoders as one, weighted sample by sample.
+
+    Args:
+        feature_dims: list of ints, D_m.
+        dim: int.
+        temperature: float.
+        query: one of `QUERIES`.
+        seed: int.
+
+    Call arguments:
+        features: list of float tensors `(batch, D_m)`.
+
+    Returns:
+        `(pooled, attention)`: `(batch, dim)`, and `(batch, encoders)`, whose rows sum
+        to one.
+    """
+
+    def __init__(self, feature_dims, *, dim, temperature, query, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.temperature = temperature
+        self.query = query
+        self.is_standardized = self._constant((), "zeros", "is_standardized")
+        self.means = [
+            self._constant((width,), "zeros", "mean") for width in feature_dims
+        ]
+        self.scales = [self._constant((), "ones", "scale") for _ in feature_dims]
+
+        def dense(number, input_dim, **kwargs):
+            initializer = keras.initializers.GlorotUniform(1000 * seed + number)
+            layer = keras.layers.Dense(dim, kernel_initializer=initializer, **kwargs)
+            layer.build((None, input_dim))
+            return layer
+
+        self.adapters = [dense(3 + m, width) for m, width in enumerate(feature_dims)]
+        self.normalizations = [keras.layers.LayerNormalization() for _ in feature_dims]
+        for normalization in self.normalizations:
+            normalization.build((None, dim))
+        self.to_query, self.to_key, self.to_value = (
+            dense(number, dim, use_bias=False) for number in range(3)
+        )
+        self.built = True
+
+    def _constant(self, shape, initializer, name):
+        return self.add_weight(
+            shape=shape, initializer=initializer, trainable=False, name=name
+        )
+
+    def standardize_by(self, features):
+        """Takes mean and scale from the first features it is given.
+
+        One scale an encoder, since that of a single feature is nothing to go by where
+        labels are few.
+
+        Args:
+            features: list of float arrays `(N, D_m)`.
+        """
+        if float(self.is_standardized):
+            return
+        for part, mean, scale in zip(features, self.means, self.scales, strict=True):
+            centre = part.mean(axis=0)
+            mean.assign(centre)
+            scale.assign(max(float(np.sqrt(np.mean((part - centre) ** 2))), 1e-6))
+        self.is_standardized.assign(1.0)
+
+    def call(self, features):
+        """The pooled features and the attention."""
+        adapted = []
+        for m, part in enumerate(features):
+            part = (part - self.means[m]) / self.scales[m]
+            adapted.append(self.normalizations[m](self.adapters[m](part)))
+        adapted = ops.stack(adapted, axis=1)
+        query = at_least_float32(self.to_query(QUERIES[self.query](adapted)))
+        keys = at_least_float32(self.to_key(adapted))
+        scores = ops.einsum("bd,bmd->bm", query, keys)
+        attention = ops.softmax(scores / (self.dim**0.5 * self.temperature), axis=-1)
+        values = self.to_value(adapted)
+        pooled = ops.einsum("bm,bmd->bd", ops.cast(attention, values.dtype), values)
+        return pooled, attention

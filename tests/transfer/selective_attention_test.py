@@ -1,0 +1,309 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tc2 import encoders
+from keras_tc2.transfer import SelectiveAttentionClassifier, compare_encoders
+from tests.test_case import TestCase
+
+WIDTHS = (5, 3, 4)
+
+
+def encoder(width, *, shape=(6, 6, 1), seed=0):
+    """A small frozen encoder of raw images."""
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(
+                width,
+                activation="tanh",
+                kernel_initializer=keras.initializers.GlorotUniform(seed),
+            ),
+        ]
+    )
+
+
+def classifier(widths=WIDTHS, **arguments):
+    return SelectiveAttentionClassifier(
+        [encoder(width, seed=width) for width in widths],
+        3,
+        **{"dim": 8, **arguments},
+    )
+
+
+def features(number=12, widths=WIDTHS, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(number, width)).astype("float32") for width in widths]
+
+
+def images(number=12, shape=(6, 6, 1), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (number, *shape), "uint8")
+
+
+LABELS = np.arange(12) % 3
+
+
+class AttentionTest(TestCase):
+    def test_formulas(self):
+        model = classifier(temperature=0.7)
+        pooling = model.pooling
+        parts = features()
+        adapted = []
+        for m, part in enumerate(parts):
+            u = part @ pooling.adapters[m].kernel.numpy()
+            u += pooling.adapters[m].bias.numpy()
+            mean, spread = u.mean(1, keepdims=True), u.var(1, keepdims=True)
+            adapted.append((u - mean) / np.sqrt(spread + 1e-3))
+        adapted = np.stack(adapted, 1)
+        query = adapted.mean(1) @ pooling.to_query.kernel.numpy()
+        keys = adapted @ pooling.to_key.kernel.numpy()
+        scores = np.sum(query[:, None] * keys, -1) / (np.sqrt(8) * 0.7)
+        weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        self.assert_close(model.attention(parts), weights, rtol=1e-4, atol=1e-5)
+        values = adapted @ pooling.to_value.kernel.numpy()
+        pooled = np.sum(weights[..., None] * values, 1)
+        logits = pooled @ model.classifier.kernel.numpy()
+        self.assert_close(model(parts), logits, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("query", ["mean", "learned", "none"])
+    def test_one_encoder_has_all_the_weight(self, query):
+        model = classifier((5,), query=query)
+        np.testing.assert_array_equal(model.attention(features(widths=(5,))), 1.0)
+
+    def test_equal_weights(self):
+        self.assert_close(classifier(query="none").attention(features()), 1 / 3)
+        learned = classifier(query="learned").attention(features())
+        assert np.std(learned) > 1e-3
+
+    @pytest.mark.parametrize("query", ["mean", "learned"])
+    def test_permuting_encoders_permutes_the_attention(self, query):
+        order = [2, 0, 1]
+        model = classifier(query=query)
+        other = classifier([WIDTHS[m] for m in order], query=query)
+        for name in ("to_query", "to_key", "to_value"):
+            weights = getattr(model.pooling, name).get_weights()
+            getattr(other.pooling, name).set_weights(weights)
+        other.classifier.set_weights(model.classifier.get_weights())
+        for position, m in enumerate(order):
+            for name in ("adapters", "normalizations"):
+                weights = getattr(model.pooling, name)[m].get_weights()
+                getattr(other.pooling, name)[position].set_weights(weights)
+        parts = features()
+        permuted = [parts[m] for m in order]
+        self.assert_close(
+            other.attention(permuted), model.attention(parts)[:, order], atol=1e-6
+        )
+        self.assert_close(other(permuted), model(parts), atol=1e-5)
+
+    def test_entropy_weight_concentrates(self):
+        parts, spread = features(), {}
+        for weight in (0.0, 1.0):
+            model = classifier(entropy_weight=weight)
+            model.compile(keras.optimizers.Adam(0.02))
+            model.fit(parts, LABELS, epochs=30, batch_size=12, verbose=0)
+            attention = model.attention(parts)
+            spread[weight] = -np.mean(np.sum(attention * np.log(attention), axis=1))
+        assert spread[1.0] < 0.5 * spread[0.0]
+
+
+class FitTest(TestCase):
+    def test_an_informative_encoder_gets_most_of_the_weight(self):
+        rng = np.random.default_rng(0)
+        labels = np.arange(90) % 3
+        parts = [rng.normal(size=(90, 6)).astype("float32") for _ in range(3)]
+        parts[1] += 4 * np.eye(6, dtype="float32")[labels]
+        model = classifier((6, 6, 6), seed=1)
+        model.compile(keras.optimizers.Adam(0.01))
+        model.fit(
+            [part[:60] for part in parts],
+            labels[:60],
+            epochs=60,
+            batch_size=60,
+            verbose=0,
+        )
+        held = [part[60:] for part in parts]
+        attention = model.attention(held)
+        assert attention.shape == (30, 3)
+        self.assert_close(attention.sum(1), 1.0, atol=1e-5)
+        assert attention.mean(0)[1] > 0.6
+        accuracy = np.mean(np.argmax(model.predict(held, verbose=0), 1) == labels[60:])
+        assert accuracy > 0.85
+
+    def test_images_are_encoded_once_and_as_each_encoder_takes_them(self, tmp_path):
+        created = encoders.create("convnet", input_shape=(8, 8, 3), widths=(4,))
+        created.save_pretrained(tmp_path / "encoder")
+        small = encoder(5)
+        before = [
+            [np.array(v) for v in small.get_weights()],
+            [np.array(v) for v in created.get_weights()],
+        ]
+        model = SelectiveAttentionClassifier(
+            [small, str(tmp_path / "encoder")], 3, cache_dir=tmp_path / "cache"
+        )
+        assert model.feature_dims == [5, 4]
+        model.compile(keras.optimizers.Adam(0.01))
+        pixels = images()
+        history = model.fit(
+            pixels, LABELS, epochs=3, verbose=0, validation_data=(pixels, LABELS)
+        ).history
+        assert history["loss"][-1] < history["loss"][0]
+        assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+        parts = model.encode(pixels)
+        self.assert_close(parts[0], small(pixels), atol=1e-5)
+        assert parts[1].shape == (12, 4)
+        dataset = tf.data.Dataset.from_tensor_slices((pixels, LABELS))
+        for a, b in zip(parts, model.encode(dataset), strict=True):
+            self.assert_close(a, b, atol=1e-6)
+        np.testing.assert_array_equal(
+            model.predict(pixels, verbose=0), model.predict(parts, verbose=0)
+        )
+        assert model.evaluate(pixels, LABELS, verbose=0) == model.evaluate(
+            dataset, verbose=0
+        )
+        for kept, part in zip(before, model.encoders, strict=True):
+            for a, b in zip(kept, part.get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+        assert small.trainable and all(layer.trainable for layer in small.layers)
+        frozen = {id(v) for part in model.encoders for v in part.variables}
+        assert not any(id(v) in frozen for v in model.trainable_variables)
+
+    def test_standardises_by_the_first_fit_alone(self):
+        model = classifier()
+        model.compile()
+        parts = [100 + 50 * part for part in features()]
+        model.fit(parts, LABELS, epochs=1, verbose=0)
+        mean = model.pooling.means[0].numpy()
+        self.assert_close(mean, parts[0].mean(0), rtol=1e-5)
+        assert 40 < float(model.pooling.scales[0]) < 60
+        model.fit(features(seed=1), LABELS, epochs=1, verbose=0)
+        np.testing.assert_array_equal(model.pooling.means[0], mean)
+
+    def test_plot(self, tmp_path):
+        model = classifier()
+        figure = model.plot_attention(
+            features(), LABELS, names=["a", "b", "c"], path=tmp_path / "attention.png"
+        )
+        assert (tmp_path / "attention.png").stat().st_size > 5_000
+        assert len(figure.axes) == 3
+        with pytest.raises(ValueError, match="one name a column"):
+            model.plot_attention(features(), LABELS, names=["a"])
+
+
+class SavingTest(TestCase):
+    def test_config(self):
+        self.run_config_test(
+            SelectiveAttentionClassifier,
+            {
+                "encoders": [encoder(5), encoder(3)],
+                "num_classes": 4,
+                "dim": 8,
+                "temperature": 0.5,
+                "query": "learned",
+                "entropy_weight": 0.1,
+                "cache_dir": "features",
+                "batch_size": 7,
+                "seed": 3,
+            },
+        )
+
+    def test_loads_without_the_folders_of_its_encoders(self, tmp_path):
+        created = encoders.create("convnet", input_shape=(6, 6, 1), widths=(4,))
+        folder = tmp_path / "encoder"
+        created.save_pretrained(folder)
+        model = SelectiveAttentionClassifier([encoder(5), folder], 3)
+        model.compile()
+        model.fit(images(), LABELS, epochs=1, verbose=0)
+        model.save(tmp_path / "model.keras")
+        folder.rename(tmp_path / "elsewhere")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(
+            loaded.attention(images()), model.attention(images())
+        )
+        np.testing.assert_array_equal(
+            loaded.predict(images(), verbose=0), model.predict(images(), verbose=0)
+        )
+        for m in (model, loaded):
+            m.fit(images(), LABELS, epochs=1, shuffle=False, verbose=0)
+        for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+class ErrorsTest(TestCase):
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"dim": 0}, "`dim` must be an integer"),
+            ({"temperature": 0.0}, "`temperature` must be"),
+            ({"query": "max"}, "`query` must be one of"),
+            ({"entropy_weight": -1.0}, "`entropy_weight` must be"),
+        ],
+    )
+    def test_arguments(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            classifier(**arguments)
+
+    def test_encoders(self):
+        with pytest.raises(ValueError, match="a list of at least one encoder"):
+            SelectiveAttentionClassifier([], 3)
+        with pytest.raises(ValueError, match="a list of at least one encoder"):
+            SelectiveAttentionClassifier(encoder(3), 3)
+        maps = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3)])
+        with pytest.raises(ValueError, match=r"images to features \(batch, dim\)"):
+            SelectiveAttentionClassifier([maps], 3)
+
+    def test_data(self):
+        model = classifier()
+        model.compile()
+        with pytest.raises(ValueError, match="one array"):
+            model.predict(features()[:2])
+        with pytest.raises(ValueError, match="Labels are missing"):
+            model.fit(images())
+        with pytest.raises(ValueError, match=r"an array \(N, H, W, C\)"):
+            model.predict(images()[0])
+
+
+class CompareEncodersTest(TestCase):
+    def data(self, number, seed):
+        """Two kinds of images, bright above or below, which only one encoder sees."""
+        labels = np.arange(number) % 2
+        pixels = np.random.default_rng(seed).integers(0, 100, (number, 6, 6, 1))
+        for label, rows in ((0, slice(0, 3)), (1, slice(3, 6))):
+            pixels[labels == label, rows] += 150
+        return pixels.astype("uint8"), 5 * labels + 2
+
+    def test_every_baseline_in_one_table(self):
+        blind = keras.Sequential(
+            [keras.Input((6, 6, 1)), keras.layers.GlobalAveragePooling2D()]
+        )
+        rows = compare_encoders(
+            {"sees": encoder(5), "blind": blind},
+            self.data(20, 0),
+            self.data(40, 1),
+            epochs=30,
+            fine_tuning={"epochs": 1},
+            dim=8,
+        )
+        assert list(rows) == [
+            "linear: sees",
+            "linear: blind",
+            "all features, linear",
+            "uniform mean",
+            "best single, fine-tuned",
+            "selective attention",
+        ]
+        assert rows["linear: sees"] > 0.9 > rows["linear: blind"]
+        assert rows["selective attention"] > 0.9
+
+    def test_one_image_a_class(self):
+        rows = compare_encoders(
+            {"sees": encoder(5)},
+            self.data(2, 0),
+            self.data(40, 1),
+            epochs=20,
+            dim=8,
+        )
+        assert "best single, fine-tuned" not in rows
+        assert rows["linear: sees"] > 0.8
