@@ -52,10 +52,11 @@ STAGES = {
         f"learning_rate_{rate}": (
             f"learning_rate_{rate}",
             [
-                "--arms=base,base_task_views",
+                "--arms=base",
                 "--objectives=nt_xent,vicreg",
                 f"--learning_rate={rate}",
                 *CHOOSING,
+                "--seeds=100,101",
             ],
         )
         for rate in ("0.003", "0.01", "0.03")
