@@ -1,138 +1,92 @@
-"""The three kinds of step of BiSSL, and the hypergradient."""
+"""The three kinds of step of BiSSL, and the order of them."""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_tc2.bilevel import Hypergradient, proximal_hypergradient
 from keras_tc2.bilevel.hypergradient import combine, norm, tensors_of
-from keras_tc2.pretraining.batch import split_batch
+from keras_tc2.pretraining import bissl_optimizers
 from keras_tc2.pretraining.batch import unpack as unpack_views
 from keras_tc2.pretraining.bissl_downstream import unpack
+from keras_tc2.pretraining.bissl_levels import BiSSLLevels
 from keras_tc2.pretraining.bissl_phases import Phase
-from keras_tc2.pretraining.pretrainer import Pretrainer
+from keras_tc2.pretraining.bissl_progress import MeanOrNaN, PhaseProgress
 from keras_tc2.pretraining.replicas import num_replicas, sum_over_replicas
 
 
-class BiSSLSteps(Pretrainer):
+class BiSSLSteps(BiSSLLevels):
     """What a step does in each phase. `BiSSLTrainer` is the whole, with arguments."""
 
-    # The variables of the two levels.
-
-    @property
-    def encoder_variables(self):
-        """θ_L and θ_U: two lists of the encoders' trainable variables, aligned."""
-        trained = {id(variable) for variable in self.encoder.trainable_variables}
-        pairs = [
-            (lower, upper)
-            for lower, upper in zip(
-                self.encoder.variables, self.upper_encoder.variables, strict=True
-            )
-            if id(lower) in trained
-        ]
-        return [lower for lower, _ in pairs], [upper for _, upper in pairs]
-
-    @property
-    def lower_variables(self):
-        """θ_L and φ_L."""
-        head = [] if self.head is None else self.head.trainable_variables
-        return [
-            *self.encoder_variables[0],
-            *self.projector.trainable_variables,
-            *head,
-        ]
-
-    @property
-    def upper_variables(self):
-        """θ_U and φ_U."""
-        return [*self.encoder_variables[1], *self.downstream_head.trainable_variables]
-
-    # Losses.
-
-    @property
-    def loss_names(self):
-        """One a phase."""
-        return ["head_loss", "lower_loss", "upper_loss"]
-
-    def compute_losses(self, *batch, training=True):
-        """The lower loss with its proximity term, and the embeddings of two views."""
-        objective, embeddings = self._objective(batch, training)
-        proximity = self._squared_distance() * self.proximity_weight / 2
-        loss = objective + ops.cast(proximity, objective.dtype)
-        return {"loss": loss, "lower_loss": loss}, embeddings
-
-    def _objective(self, batch, training):
-        """G, and the embeddings of the first two views."""
-        views, _ = split_batch(batch)
-        forward = self.forward(views, training=training)
-        loss = self.objective(*forward.outputs, targets=forward.targets)
-        return loss, forward.first_two_embeddings
-
-    def _squared_distance(self):
-        """‖θ_L − θ_U‖², θ_U without gradient."""
-        return sum(
-            ops.sum(ops.square(lower - ops.stop_gradient(upper)))
-            for lower, upper in zip(*self.encoder_variables, strict=True)
-        )
-
-    def _finite_terms(self, batch, losses):
-        """As the base class; the loss of another phase counts as finite."""
-        losses = {name: losses.get(name, 0.0) for name in self.loss_names}
-        return super()._finite_terms(batch, losses)
-
-    # Hypergradient.
-
-    def hypergradient(self, views, images, labels):
-        """The gradient of the upper loss; changes nothing.
+    def compile(
+        self, optimizer=None, *, upper_optimizer=None, head_optimizer=None, **kwargs
+    ):
+        """Configures training, and builds every optimizer on its variables.
 
         Args:
-            views: tuple of float tensors `(batch, H, W, C)`, what H is taken of.
-            images: `(batch, H, W, C)`, raw or float in [0, 1].
-            labels: int tensor `(batch,)`.
+            optimizer: Keras optimizer of the lower level, or its name; `None` for LARS
+                at 1.0 with weight decay 1e-6, warmed up for 200 steps, then cosine to
+                0.001 of that. Defaults to `None`.
+            upper_optimizer: that of the upper level; `None` for SGD with momentum 0.9
+                at 0.01, cosine to zero. Defaults to `None`.
+            head_optimizer: that of the warm-up; `None` for SGD with momentum 0.9 at
+                0.01. Defaults to `None`.
+            **kwargs: `metrics`, `jit_compile`, `run_eagerly`, as in
+                `Pretrainer.compile`.
 
-        Returns:
-            `bilevel.Hypergradient`, its gradients aligned with `upper_variables`; not
-            clipped, and the sum over the replicas' shares.
+        Raises:
+            ValueError: if `steps_per_execution` is not 1: phases change between steps.
         """
-        batch = unpack_views(tuple(tf.convert_to_tensor(view) for view in views))
-        labelled = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
-        return self._hypergradient(batch, *labelled, scale=1.0)[0]
-
-    def _hypergradient(self, batch, images, labels, *, scale):
-        """`(hypergradient, state)`; `scale` is the loss scale of half precision."""
-        self.check_batch(*batch)
-        self.downstream.check_batch(images, labels)
-        lower, upper = self.encoder_variables
-        loss, target, direct, in_head, state = self.downstream.gradients(
-            images, labels, lower, upper, scale=scale / num_replicas()
+        if kwargs.get("steps_per_execution", 1) != 1:
+            raise ValueError(
+                "`steps_per_execution` must be 1, since the phase changes between "
+                f"steps. Received: {kwargs['steps_per_execution']}"
+            )
+        self.upper_optimizer = keras.optimizers.get(
+            upper_optimizer or bissl_optimizers.upper_optimizer(self.phases)
         )
-
-        target, direct, in_head = (
-            [gradient / scale for gradient in sum_over_replicas(part)]
-            for part in (target, direct, in_head)
+        self.head_optimizer = keras.optimizers.get(
+            head_optimizer or bissl_optimizers.head_optimizer()
         )
-
-        def objective(weights):
-            # Whatever the pass would do to state is dropped with the scope. Without
-            # the loss scale, which would overflow in a second derivative.
-            with keras.StatelessScope(list(zip(lower, weights, strict=True))):
-                loss, _ = self._objective(batch, training=True)
-            return loss / num_replicas()
-
-        solution, residual, fallback = proximal_hypergradient(
-            objective,
-            lower,
-            target,
-            solver=self.solver,
-            proximity=self.proximity_weight,
-            damping=self.damping,
-            num_iterations=self.num_solver_iterations,
-            tolerance=self.tolerance,
-            per_tensor=self.per_tensor,
-            total=sum_over_replicas,
+        super().compile(
+            optimizer or bissl_optimizers.lower_optimizer(self.phases), **kwargs
         )
-        gradients = [*combine(solution, 1.0, direct), *in_head]
-        return Hypergradient(gradients, loss, residual, fallback), state
+        names = ("head_loss", "lower_loss", "upper_loss", "cg_residual")
+        self.loss_trackers = {
+            name: MeanOrNaN(name=name) for name in (*names, "encoder_distance")
+        }
+        self.loss_trackers["fallbacks"] = keras.metrics.Sum(name="fallbacks")
+
+    @property
+    def optimized_variables(self):
+        """`(optimizer, variables)` of lower level, upper level and warm-up."""
+        return [
+            (self.optimizer, self.lower_variables),
+            (self.upper_optimizer, self.upper_variables),
+            (self.head_optimizer, self.downstream_head.trainable_variables),
+        ]
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`, on batches of `((view_1, view_2), (images, labels))`.
+
+        The progress bar tells the phase. Everything else is as in `Pretrainer.fit`.
+
+        Raises:
+            FloatingPointError: if more than `nonfinite_patience` updates in a row
+                had a NaN or infinite loss or gradient.
+        """
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [*keras.tree.flatten(callbacks or []), PhaseProgress()]
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def get_compile_config(self):
+        """The arguments of `compile`, for a saved model to be compiled again."""
+        config = super().get_compile_config()
+        if config:
+            del config["calibrator_optimizer"]
+            for name in ("upper_optimizer", "head_optimizer"):
+                optimizer = getattr(self, name)
+                config[name] = keras.saving.serialize_keras_object(optimizer)
+        return config
 
     # Steps.
 

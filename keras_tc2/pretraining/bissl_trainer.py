@@ -6,10 +6,8 @@ import keras
 
 from keras_tc2.bilevel import SOLVERS
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.pretraining import bissl_optimizers
 from keras_tc2.pretraining.bissl_downstream import Downstream, head_of
 from keras_tc2.pretraining.bissl_phases import Phases
-from keras_tc2.pretraining.bissl_progress import MeanOrNaN, PhaseProgress
 from keras_tc2.pretraining.bissl_steps import BiSSLSteps
 from keras_tc2.pretraining.encoder_copy import copy_of
 from keras_tc2.pretraining.second_order import check_second_order
@@ -229,80 +227,7 @@ class BiSSLTrainer(BiSSLSteps):
         """Steps of a whole run: the warm-up and all alternations."""
         return self.phases.num_steps
 
-    # Training.
-
-    def compile(
-        self, optimizer=None, *, upper_optimizer=None, head_optimizer=None, **kwargs
-    ):
-        """Configures training, and builds every optimizer on its variables.
-
-        Args:
-            optimizer: Keras optimizer of the lower level, or its name; `None` for LARS
-                at 1.0 with weight decay 1e-6, warmed up for 200 steps, then cosine to
-                0.001 of that. Defaults to `None`.
-            upper_optimizer: that of the upper level; `None` for SGD with momentum 0.9
-                at 0.01, cosine to zero. Defaults to `None`.
-            head_optimizer: that of the warm-up; `None` for SGD with momentum 0.9 at
-                0.01. Defaults to `None`.
-            **kwargs: `metrics`, `jit_compile`, `run_eagerly`, as in
-                `Pretrainer.compile`.
-
-        Raises:
-            ValueError: if `steps_per_execution` is not 1: phases change between steps.
-        """
-        if kwargs.get("steps_per_execution", 1) != 1:
-            raise ValueError(
-                "`steps_per_execution` must be 1, since the phase changes between "
-                f"steps. Received: {kwargs['steps_per_execution']}"
-            )
-        self.upper_optimizer = keras.optimizers.get(
-            upper_optimizer or bissl_optimizers.upper_optimizer(self.phases)
-        )
-        self.head_optimizer = keras.optimizers.get(
-            head_optimizer or bissl_optimizers.head_optimizer()
-        )
-        super().compile(
-            optimizer or bissl_optimizers.lower_optimizer(self.phases), **kwargs
-        )
-        names = ("head_loss", "lower_loss", "upper_loss", "cg_residual")
-        self.loss_trackers = {
-            name: MeanOrNaN(name=name) for name in (*names, "encoder_distance")
-        }
-        self.loss_trackers["fallbacks"] = keras.metrics.Sum(name="fallbacks")
-
-    @property
-    def optimized_variables(self):
-        """`(optimizer, variables)` of lower level, upper level and warm-up."""
-        return [
-            (self.optimizer, self.lower_variables),
-            (self.upper_optimizer, self.upper_variables),
-            (self.head_optimizer, self.downstream_head.trainable_variables),
-        ]
-
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
-        """As `keras.Model.fit`, on batches of `((view_1, view_2), (images, labels))`.
-
-        The progress bar tells the phase. Everything else is as in `Pretrainer.fit`.
-
-        Raises:
-            FloatingPointError: if more than `nonfinite_patience` updates in a row
-                had a NaN or infinite loss or gradient.
-        """
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [*keras.tree.flatten(callbacks or []), PhaseProgress()]
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
-
     # What saving needs.
-
-    def get_compile_config(self):
-        """The arguments of `compile`, for a saved model to be compiled again."""
-        config = super().get_compile_config()
-        if config:
-            del config["calibrator_optimizer"]
-            for name in ("upper_optimizer", "head_optimizer"):
-                optimizer = getattr(self, name)
-                config[name] = keras.saving.serialize_keras_object(optimizer)
-        return config
 
     def get_config(self):
         """The constructor arguments, encoder, projector and head included."""
