@@ -96,11 +96,8 @@ class CompareTest(TestCase):
         assert new["losses"]["loss"] == pytest.approx(old["losses"]["loss"], rel=1e-5)
         assert new["scores"] == old["scores"]
 
-    def test_refuses_other_settings_and_unknown_arms(self, first_run):
+    def test_refuses_other_settings(self, first_run):
         folder, _ = first_run
         result = compare(folder, folder / "both", "--steps=3")
         assert result.returncode != 0
         assert "holds runs with other settings: {'steps': 2}" in result.stderr
-        result = compare(folder, folder / "both", "--arms=tc3")
-        assert result.returncode != 0
-        assert "--arms takes any of base, base_task_views" in result.stderr
