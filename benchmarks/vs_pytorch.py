@@ -38,7 +38,9 @@ def pytorch_step(views):
             self.norm_1, self.norm_2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
             self.conv_1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
             self.conv_2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-            self.shortcut = nn.Conv2d(inputs, outputs, 1, stride) if shortcut else None
+            self.shortcut = (
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False) if shortcut else None
+            )
 
         def forward(self, x):
             y = functional.relu(self.norm_1(x))

@@ -107,6 +107,18 @@ class KerasCVBackboneTest(TestCase):
         x = np.random.default_rng(0).random((1, 32, 32, 3)).astype("float32")
         self.assert_close(reloaded(x), backbone(x), atol=0, rtol=0)
 
+    def test_small_image_resnet_takes_its_strides_in_the_first_blocks(self, built):
+        backbone = built("resnet18").backbone
+        model = keras.Model(
+            backbone.inputs,
+            [
+                backbone.get_layer(f"v2_stack_{stack}_block1_1_conv").output
+                for stack in range(4)
+            ],
+        )
+        outputs = model(np.zeros((1, 32, 32, 3), "float32"))
+        assert [x.shape[1] for x in outputs] == [32, 16, 8, 4]
+
     def test_imagenet_stem_for_large_images(self):
         from keras_cv.models import ResNetV2Backbone
 
