@@ -71,6 +71,9 @@ def bissl_trainer(solver="conjugate_gradient"):
         lower_steps=LOWER_STEPS,
         upper_steps=UPPER_STEPS,
         solver=solver,
+        # So that no guard stops a solver early: all iterations are timed.
+        damping=1e4,
+        tolerance=0.0,
     )
     model.compile(keras.optimizers.Adam(1e-4))
     return model

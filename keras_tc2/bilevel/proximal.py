@@ -8,7 +8,7 @@ from keras_tc2.bilevel.hypergradient import combine, tensors_of
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient, solve_neumann
 
 # Length of the step of finite differences.
-STEP = 1e-2
+STEP = 1e-3
 
 
 def proximal_hypergradient(
