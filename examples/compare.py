@@ -210,7 +210,7 @@ class Trainer:
     def __init__(self, data):
         self.data = data
         self.views = Views(data.images)
-        self.compiled = {}
+        self.compiled, self.ratios = {}, {}
 
     def run(self, objective, name, seed):
         """Trains one encoder and measures it; returns the record of the run."""
@@ -234,7 +234,32 @@ class Trainer:
             record["losses"] = {key: round(v[-1], 4) for key, v in losses.items()}
             record["steps"] = steps
             record["step_seconds"] = round(float(np.median(timer.seconds)), 4)
-        return {**record, "scores": self.data.scores(encoder, seed)}
+        record["scores"] = self.data.scores(encoder, seed)
+        if arm.method in ("ssl", "tc2"):
+            record["step_ratio"] = self.step_ratio(objective, name, batches)
+        return record
+
+    def step_ratio(self, objective, name, batches):
+        """Time of a step over that of base SSL's, of steps made in turns.
+
+        What else the machine does then slows both, which times of whole runs do not
+        promise. Measured once for an arm; trains on, so it comes after the scores.
+        """
+        if (objective, name) not in self.ratios:
+            if (objective, "base") not in self.compiled:
+                self.model(objective, "base", seed=0)
+            batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat(8)
+            rounds = []
+            for _ in range(5):
+                seconds = []
+                for arm in ("base", name):
+                    timer = StepTimer()
+                    model = self.compiled[objective, arm][1]
+                    model.fit(batch, callbacks=[timer], verbose=0)
+                    seconds.append(np.median(timer.seconds))
+                rounds.append(seconds[1] / seconds[0])
+            self.ratios[objective, name] = round(float(np.median(rounds)), 3)
+        return self.ratios[objective, name]
 
     def model(self, objective, name, seed):
         """Encoder and compiled model, every variable as that of a new one."""

@@ -61,19 +61,11 @@ class Runs:
         }
 
     def cost(self, arm):
-        """Training time over that of base SSL, the median over seeds; or `None`."""
-        times = {
-            name: {
-                seed: run["steps"] * run["step_seconds"]
-                for seed, run in self.of.get(name, {}).items()
-                if "steps" in run
-            }
-            for name in (arm, "base")
-        }
+        """Training time over that of base SSL; `None` if it was not measured."""
         ratios = [
-            seconds / times["base"][seed]
-            for seed, seconds in times[arm].items()
-            if seed in times["base"]
+            run["more_steps"] * run["step_ratio"]
+            for run in self.of[arm].values()
+            if "step_ratio" in run
         ]
         return float(np.median(ratios)) if ratios else None
 

@@ -115,7 +115,10 @@ def compare(folder, arguments):
     script = ROOT / "examples" / "compare.py"
     subprocess.run([sys.executable, script, *arguments], check=True)
     (HERE / folder).mkdir(exist_ok=True)
-    for name in ("results.json", "table.md", "ablation.png"):
+    names = ["results.json", "table.md"]
+    if not folder.startswith("learning_rate"):
+        names.append("ablation.png")
+    for name in names:
         shutil.copy(runs_dir / folder / name, HERE / folder / name)
 
 
