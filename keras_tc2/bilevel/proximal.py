@@ -7,8 +7,9 @@ from keras_tc2.bilevel.hessian import hessian_of
 from keras_tc2.bilevel.hypergradient import combine, tensors_of
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient, solve_neumann
 
-# Length of the step of finite differences.
-STEP = 1e-3
+# Length of the step of finite differences. Across the kinks of ReLU layers, shorter ones
+# are worse.
+STEP = 1e-2
 
 
 def proximal_hypergradient(
@@ -30,8 +31,8 @@ def proximal_hypergradient(
     and g = ∂F/∂θ there, dF(θ*(u))/du is (I + H / λ)⁻¹ g. The damping δ keeps the system
     positive definite where H is not.
 
-    Where a guard stops the solver, or its solution is not finite, x = g, which is the
-    hypergradient for H = 0.
+    Where a guard stops the solver, or its solution is not finite or leaves a residual
+    above that of x = 0, x = g, which is the hypergradient for H = 0.
 
     Args:
         loss: callable from a list of tensors to the scalar G.
@@ -73,7 +74,7 @@ def proximal_hypergradient(
         per_tensor=per_tensor,
     )
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(x)) for x in solution])
-    fallback = stopped | ~finite
+    fallback = stopped | ~finite | (residual > 1)
     solution = [tf.where(fallback, g, x) for g, x in zip(target, solution, strict=True)]
     return solution, residual, fallback
 
