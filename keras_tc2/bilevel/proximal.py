@@ -7,8 +7,7 @@ from keras_tc2.bilevel.hessian import hessian_of
 from keras_tc2.bilevel.hypergradient import combine, tensors_of
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient, solve_neumann
 
-# Length of the step of finite differences. Across the kinks of ReLU layers, shorter ones
-# are worse.
+# Length of the step of finite differences. Across the kinks of ReLU, shorter is worse.
 STEP = 1e-2
 
 
