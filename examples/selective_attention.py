@@ -163,8 +163,8 @@ def main(_):
     features, test_features = attention.encode(images), attention.encode(test[0])
 
     results = {}
-    for number in _SHOTS.value:
-        for seed in map(int, _SEEDS.value):
+    for seed in map(int, _SEEDS.value):
+        for number in _SHOTS.value:
             chosen = few(labels, int(number), seed)
             labelled = images[chosen], labels[chosen]
             tuning = {"epochs": _TUNING.value} if _TUNING.value else False
