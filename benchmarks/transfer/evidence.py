@@ -61,6 +61,15 @@ STAGES = {
         )
         for rate in ("0.003", "0.01", "0.03")
     },
+    "vicreg_alpha": (
+        "choosing",
+        [
+            "--arms=base,tasks_only,alpha_0.0001,alpha_0.001",
+            "--objectives=vicreg",
+            *CHOOSING,
+            "--seeds=100",
+        ],
+    ),
     "nt_xent": (
         "small_encoder",
         [f"--arms={CONTROLS}", "--objectives=nt_xent", f"--seeds={FINAL_SEEDS}"],
