@@ -235,7 +235,9 @@ class Trainer:
             record["steps"] = steps
             record["step_seconds"] = round(float(np.median(timer.seconds)), 4)
         record["scores"] = self.data.scores(encoder, seed)
-        if arm.method in ("ssl", "tc2"):
+        if arm.method == "ssl":
+            record["step_ratio"] = 1.0
+        elif arm.method == "tc2":
             record["step_ratio"] = self.step_ratio(objective, name, batches)
         return record
 
