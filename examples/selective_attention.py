@@ -132,17 +132,15 @@ def table(results):
     return "\n".join(lines)
 
 
-def differences(results, name, others):
+def differences(results, name):
     """Paired differences of a method to each other one, mean and sd, in points."""
     found = {}
     for number, runs in results.items():
-        for other in others:
-            gaps = [
-                100 * (r[name] - r[other]) for r in runs if name in r and other in r
-            ]
-            if gaps:
-                spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else None
-                found.setdefault(other, {})[number] = [float(np.mean(gaps)), spread]
+        for other in runs[0]:
+            gaps = [100 * (run[name] - run[other]) for run in runs]
+            spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else None
+            found.setdefault(other, {})[number] = [float(np.mean(gaps)), spread]
+    del found[name]
     return found
 
 
@@ -204,11 +202,7 @@ def write(folder, results):
             for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
         },
         "accuracy": results,
-        "attention_minus": differences(
-            results,
-            "selective attention",
-            [name for name in results[_SHOTS.value[0]][0] if "attention" not in name],
-        ),
+        "attention_minus": differences(results, "selective attention"),
     }
     (folder / "results.json").write_text(json.dumps(record, indent=1) + "\n")
     (folder / "table.md").write_text(table(results) + "\n")
