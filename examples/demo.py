@@ -34,6 +34,11 @@ _STEPS = flags.DEFINE_integer("steps_per_epoch", None, "Steps; default: all imag
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _NUM_TASKS = flags.DEFINE_integer("num_tasks", 4, "Tasks a batch is split into.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine.")
+_DATASETS = flags.DEFINE_list(
+    "datasets",
+    ["fashion_mnist_subset", "mnist_subset", "digits_28px"],
+    "What the encoders are evaluated on.",
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
 
 COLOURS = {
@@ -226,9 +231,10 @@ def main(_):
         models[method], losses[method], seconds[method] = pretrain(method, images)
         encoders[method] = models[method].encoder
 
-    datasets = ["fashion_mnist_subset", "mnist_subset", "digits_28px"]
     report = tc2.transfer.TransferReport.join(
-        tc2.transfer.evaluate(encoder, datasets, data_dir=DATA, encoder_name=method)
+        tc2.transfer.evaluate(
+            encoder, _DATASETS.value, data_dir=DATA, encoder_name=method
+        )
         for method, encoder in encoders.items()
     )
     text = table(report, seconds)

@@ -89,7 +89,8 @@ class LocalTasksTest(TestCase):
         [
             (2, {"inner_scope": "projector"}),
             (2, {"inner_scope": "encoder"}),
-            (4, {"inner_scope": "projector"}),
+            # Four replicas of a bi-level step take a quarter of a minute to trace.
+            pytest.param(4, {"inner_scope": "projector"}, marks=pytest.mark.slow),
         ],
     )
     def test_the_update_is_the_mean_of_the_replicas_own(

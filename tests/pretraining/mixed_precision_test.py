@@ -74,8 +74,9 @@ class MixedPrecisionTest(TestCase):
         assert cosine(*moves) > (0.98 if half else 0.9)
         assert all(v.dtype == "float32" for v in model.trainable_variables)
 
-    @pytest.mark.parametrize("policy", POLICIES)
-    @pytest.mark.parametrize("kind", ["projector", "encoder"])
+    @pytest.mark.parametrize(
+        ("policy", "kind"), zip(POLICIES, ["projector", "encoder"], strict=True)
+    )
     def test_losses_and_inner_gradients_are_float32(self, policy, kind):
         model = pretrainer(policy, kind)
         losses, gradients = tf.function(model.value_and_gradients)(*tiny.views())

@@ -71,7 +71,12 @@ class FitTest(TestCase):
 
     @both
     @pytest.mark.parametrize(
-        "arguments", [{"run_eagerly": True}, {"jit_compile": True}]
+        "arguments",
+        [
+            {"run_eagerly": True},
+            # XLA takes most of a minute for the smallest of models on a CPU.
+            pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+        ],
     )
     def test_ways_to_run_agree(self, kind, arguments):
         keras.utils.set_random_seed(5)

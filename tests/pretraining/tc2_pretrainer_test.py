@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -52,9 +54,18 @@ def group_of(model, variable):
 class GradientsTest(TestCase):
     """The outer gradient of every variable against float64 central differences."""
 
-    @pytest.mark.parametrize("scope", ["projector", "encoder"])
-    @pytest.mark.parametrize("num_inner_steps", [0, 1, 3])
-    @pytest.mark.parametrize("pairing", ["ring", "all"])
+    @pytest.mark.parametrize(
+        ("pairing", "num_inner_steps", "scope"),
+        [
+            # Three tasks of three steps take half a minute to trace.
+            pytest.param(*case, marks=pytest.mark.slow)
+            if case == ("all", 3, "encoder")
+            else case
+            for case in itertools.product(
+                ["ring", "all"], [0, 1, 3], ["projector", "encoder"]
+            )
+        ],
+    )
     def test_second_order(self, float64, scope, num_inner_steps, pairing):
         model = self.check(
             tiny.views(6, dtype="float64"),
