@@ -90,7 +90,8 @@ ALL_ARMS = {**ARMS, **VARIANTS}
 def described(arm, objective):
     """What the arm is for an objective, in JSON values."""
     arguments = arm.arguments
-    if arm.method == "tc2" and objective in INNER_LEARNING_RATES:
+    inner_steps = arm.method == "tc2" and arguments.get("num_inner_steps", 1)
+    if inner_steps and objective in INNER_LEARNING_RATES:
         default = {"inner_learning_rate": INNER_LEARNING_RATES[objective]}
         arguments = {**default, **arguments}
     return {**dataclasses.asdict(arm), "arguments": arguments}
