@@ -261,7 +261,11 @@ def draw(results, path):
         arms |= {arm: runs.label(arm) for arm in runs.arms}
     # Some ten points below and above, they would hide the rest.
     apart = [arm for arm in ("random", "supervised") if arm in arms]
-    shown = [arm for arm in arms if arm not in (*apart, "base")]
+    # A difference without an interval is left to the table.
+    repeated = {
+        arm for runs in panels.values() for arm in runs.arms if len(runs.of[arm]) > 1
+    }
+    shown = [arm for arm in arms if arm not in (*apart, "base") and arm in repeated]
     figure, axes = plt.subplots(
         1,
         len(names),
@@ -277,7 +281,7 @@ def draw(results, path):
                 continue
             scores = runs.scores(arm)
             mean, half, _ = paired(scores, base)
-            if mean is None:
+            if half is None:
                 continue
             colour, marker = COLOURS[0], "o"
             if arm in CONTROLS or arm in TIMED_BASES:
