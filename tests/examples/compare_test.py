@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -82,17 +83,17 @@ class CompareTest(TestCase):
     def test_resumes_and_equals_a_fresh_process(self, first_run):
         """Seed 1 after seed 0 reuses a compiled model; alone it does not."""
         folder, _ = first_run
-        path = folder / "both" / "runs" / "nt_xent-tc2-0.json"
-        before = path.stat().st_mtime_ns
-        (folder / "both" / "runs" / "nt_xent-tc2-1.json").rename(folder / "old.json")
-        result = compare(folder, folder / "both", "--seeds=0,1")
+        shutil.copytree(folder / "both", folder / "again")
+        runs = folder / "again" / "runs"
+        before = (runs / "nt_xent-tc2-0.json").stat().st_mtime_ns
+        old = json.loads((runs / "nt_xent-tc2-1.json").read_text())
+        (runs / "nt_xent-tc2-1.json").unlink()
+        result = compare(folder, folder / "again", "--seeds=0,1")
         assert result.returncode == 0, result.stderr[-4000:]
         made = [line for line in result.stdout.splitlines() if line[:7] == "nt_xent"]
         assert len(made) == 1 and made[0].startswith("nt_xent tc2 1 ")
-        assert path.stat().st_mtime_ns == before
-        old = json.loads((folder / "old.json").read_text())
-        path = folder / "both" / "runs" / "nt_xent-tc2-1.json"
-        new = json.loads(path.read_text())
+        assert (runs / "nt_xent-tc2-0.json").stat().st_mtime_ns == before
+        new = json.loads((runs / "nt_xent-tc2-1.json").read_text())
         assert new["losses"]["loss"] == pytest.approx(old["losses"]["loss"], rel=1e-5)
         assert new["scores"] == old["scores"]
 
