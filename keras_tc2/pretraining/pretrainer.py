@@ -223,6 +223,10 @@ class Pretrainer(keras.Model):
         self.calibrator_optimizer = calibrator_optimizer and keras.optimizers.get(
             calibrator_optimizer
         )
+        if self.calibrator_optimizer and isinstance(
+            self.optimizer, keras.optimizers.LossScaleOptimizer
+        ):
+            self.calibrator_optimizer = _with_loss_scale(self.calibrator_optimizer)
         for part, variables in self.optimized_variables:
             part.build(variables)
         self.loss_trackers = {
@@ -327,13 +331,22 @@ class Pretrainer(keras.Model):
             zip((id(v) for v in self.trainable_variables), gradients, strict=True)
         )
         updates = [
-            (optimizer, [of_variable[id(v)] for v in variables], variables)
+            (optimizer, self._scaled_for(optimizer, of_variable, variables), variables)
             for optimizer, variables in self.optimized_variables
         ]
         finite = self._finite_terms(batch, losses)
         kept, gradients_finite = self._update(finite, updates, state)
         self._follow_update(kept, gradients_finite)
         return self._update_metrics(losses, embeddings, kept)
+
+    def _scaled_for(self, optimizer, gradients, variables):
+        """The gradients of variables, from those by id, at their optimizer's scale."""
+        gradients = [gradients[id(variable)] for variable in variables]
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if optimizer is self.optimizer or not scales:
+            return gradients
+        factor = optimizer.dynamic_scale / self.optimizer.dynamic_scale
+        return [gradient * ops.cast(factor, gradient.dtype) for gradient in gradients]
 
     def _update(self, finite, updates, state):
         """Applies gradients and takes over new state, if all is finite on all replicas.
@@ -482,6 +495,12 @@ class Pretrainer(keras.Model):
             for key, value in config.items()
         }
         return cls(**config)
+
+
+def _with_loss_scale(optimizer):
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def _all_finite(tensors):

@@ -97,6 +97,29 @@ class MixedPrecisionTest(TestCase):
         for a, b in zip(before, model.trainable_variables, strict=True):
             np.testing.assert_array_equal(a, b.numpy())
 
+    def test_a_calibrator_optimizer_has_a_loss_scale_of_its_own(self):
+        one, two = (pretrainer("mixed_float16", "projector") for _ in range(2))
+        two.set_weights(one.get_weights())
+        start = [v.numpy() for v in one.trainable_variables]
+        one.compile(keras.optimizers.SGD(0.01))
+        two.compile(
+            keras.optimizers.SGD(0.01), calibrator_optimizer=keras.optimizers.SGD(0.01)
+        )
+        one.optimizer.dynamic_scale.assign(256.0)
+        two.optimizer.dynamic_scale.assign(256.0)
+        two.calibrator_optimizer.dynamic_scale.assign(1024.0)
+        for model in (one, two):
+            model.fit(dataset(1), verbose=0)
+        for a, b in zip(one.trainable_variables, two.trainable_variables, strict=True):
+            self.assert_close(a.numpy(), b.numpy(), atol=1e-6)
+        moved = zip(start, two.trainable_variables, strict=True)
+        assert any(np.any(a != b.numpy()) for a, b in moved)
+        two.optimizer.dynamic_scale.assign(2.0**60)
+        before = [v.numpy() for v in two.calibrator_variables]
+        two.fit(dataset(1), verbose=0)
+        for a, b in zip(before, two.calibrator_variables, strict=True):
+            np.testing.assert_array_equal(a, b.numpy())
+
     @pytest.mark.parametrize("kind", ["projector", "encoder"])
     def test_small_inner_gradients_do_not_vanish(self, kind):
         """Through half-precision activations, of a loss a ten-thousandth as large."""
