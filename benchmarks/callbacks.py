@@ -70,7 +70,7 @@ def main(_):
         tc2.encoders.create("convnet", input_shape=(28, 28, 1)), objective="nt_xent"
     )
     model.compile(keras.optimizers.Adam(1e-3))
-    fixed_views = next(iter(views))
+    fixed_views = views.take(1).cache()
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         makers = new_callbacks(
