@@ -117,7 +117,9 @@ class LocalTasksTest(TestCase):
             expected = before.numpy() - 0.1 * np.mean(own, axis=0)
             self.assert_close(after.numpy(), expected, rtol=1e-8, atol=1e-10)
 
-    @pytest.mark.parametrize("scope", ["projector", "encoder"])
+    @pytest.mark.parametrize(
+        "scope", ["projector", pytest.param("encoder", marks=pytest.mark.slow)]
+    )
     def test_synchronised_layers_stay_local_in_the_inner_step(self, float64, scope):
         """Equal halves: global statistics are local ones, so replicas are one half."""
 
