@@ -18,6 +18,7 @@ from keras_tc2.bilevel.task_assignment import (
 )
 from keras_tc2.bilevel.transfer import (
     mean_off_diagonal,
+    mean_transfer_losses,
     pairwise_cosines,
     split_tasks,
     task_of_each,
@@ -38,6 +39,7 @@ __all__ = [
     "first_order",
     "get_task_assignment",
     "mean_off_diagonal",
+    "mean_transfer_losses",
     "neumann",
     "pairwise_cosines",
     "partners",

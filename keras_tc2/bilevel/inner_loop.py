@@ -5,10 +5,11 @@ from keras import ops
 from keras_tc2.bilevel.gradients import value_and_gradients
 
 
-def adapt(loss, weights, *, learning_rate, num_steps, order):
+def adapt(loss, weights, *, learning_rate, num_steps, order, clipnorm=None):
     """Gradient descent on a task, as a differentiable function of the start.
 
-    θ_s = θ − α ∇ℓ(T_s; θ), `num_steps` times. Second order: the result carries its
+    θ_s = θ − α g with g = ∇ℓ(T_s; θ), or g · c / ‖g‖ where its norm over all weights is
+    above c, `num_steps` times. Second order: the result carries its
     exact derivative. First order: the gradients count as constants, so that the
     derivative of θ_s by θ is the identity.
 
@@ -18,10 +19,12 @@ def adapt(loss, weights, *, learning_rate, num_steps, order):
         learning_rate: float, α.
         num_steps: int >= 0.
         order: `1` or `2`.
+        clipnorm: float > 0, c, or `None` for no bound. Defaults to `None`.
 
     Returns:
-        `(fast_weights, inner_loss, gradients)`: the adapted weights, and the loss
-        and its gradients before the first step (`None`, `None` if there is none).
+        `(fast_weights, inner_loss, gradients)`: the adapted weights, and the loss and
+        its (unclipped) gradients before the first step (`None`, `None` if there is
+        none).
     """
     first_loss = first_gradients = None
     for _ in range(num_steps):
@@ -30,8 +33,17 @@ def adapt(loss, weights, *, learning_rate, num_steps, order):
             gradients = [ops.stop_gradient(gradient) for gradient in gradients]
         if first_gradients is None:
             first_loss, first_gradients = value, gradients
+        if clipnorm is not None:
+            gradients = _clipped(gradients, clipnorm)
         weights = [
             weight - learning_rate * gradient
             for weight, gradient in zip(weights, gradients, strict=True)
         ]
     return weights, first_loss, first_gradients
+
+
+def _clipped(gradients, clipnorm):
+    squared_norm = sum(ops.sum(ops.square(gradient)) for gradient in gradients)
+    # Bounded before the root, whose derivative at zero is infinite.
+    factor = clipnorm * ops.rsqrt(ops.maximum(squared_norm, clipnorm**2))
+    return [gradient * factor for gradient in gradients]

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.bilevel.gradients import value_and_gradients
 from keras_tc2.bilevel.inner_loop import adapt
 
 
@@ -38,17 +39,34 @@ def task_of_each(order, batch_size, num_tasks):
     return ops.cast(ops.argsort(order), "int32") // group_size
 
 
-def transfer_losses(
-    task_loss,
-    weights,
-    tasks,
-    partners,
-    *,
-    learning_rate,
-    num_steps,
-    order,
-    vectorized,
-):
+def transfer_loss(task_loss, weights, own, partner_tasks, **inner_loop):
+    """Adapts to one task, and judges the result by its partners.
+
+    Args:
+        task_loss: callable `(weights, task, task_index)` to the scalar loss of a task.
+        weights: list of tensors, θ.
+        own: `(task, task_index)`: a nest of tensors, and an int.
+        partner_tasks: the same of its partners, with one more axis in front.
+        **inner_loop: arguments of `adapt`.
+
+    Returns:
+        Dict of the scalar `outer_loss` and, if there are inner steps, the scalar
+        `inner_loss` and `inner_gradients`, a list of tensors aligned with `weights`.
+    """
+    fast_weights, inner_loss, gradients = adapt(
+        lambda weights: task_loss(weights, *own), weights, **inner_loop
+    )
+    outer_losses = [
+        task_loss(fast_weights, *_at(partner_tasks, i))
+        for i in range(partner_tasks[1].shape[0])
+    ]
+    results = {"outer_loss": sum(outer_losses) / len(outer_losses)}
+    if gradients is not None:
+        results |= {"inner_loss": inner_loss, "inner_gradients": gradients}
+    return results
+
+
+def transfer_losses(task_loss, weights, tasks, partners, *, vectorized, **inner_loop):
     """For each task s: adapts to s, then mean over its partners q of ℓ(T_q; θ_s).
 
     Args:
@@ -56,48 +74,99 @@ def transfer_losses(
         weights: list of tensors, θ.
         tasks: tensor `(num_tasks, ...)`, or a nest of them, as `split_tasks` gives.
         partners: int array `(num_tasks, num_partners)`, as `pairing.partners` gives.
-        learning_rate: float, α of the inner steps.
-        num_steps: int >= 0. Inner steps.
-        order: `1` or `2`, of the derivative through the inner steps.
         vectorized: bool. Whether, in a graph, all tasks run as one batched
             computation, for small networks of matrix products, or one after the
             other, as they always do eagerly.
+        **inner_loop: arguments of `adapt`.
 
     Returns:
-        Dict of `outer_loss` `(num_tasks,)` and, if there are inner steps,
-        `inner_loss` `(num_tasks,)` and `inner_gradients`, a list aligned with
-        `weights` of tensors `(num_tasks, ...)`.
+        Dict of what `transfer_loss` gives, every tensor with an axis of length
+        `num_tasks` in front.
     """
 
     def transfer(elements):
-        task, task_index, partner_tasks, partner_indices = elements
-        fast_weights, inner_loss, gradients = adapt(
-            lambda weights: task_loss(weights, task, task_index),
-            weights,
-            learning_rate=learning_rate,
-            num_steps=num_steps,
-            order=order,
-        )
-        outer_losses = [
-            task_loss(fast_weights, _at(partner_tasks, i), partner_indices[i])
-            for i in range(partners.shape[1])
-        ]
-        results = {"outer_loss": sum(outer_losses) / len(outer_losses)}
-        if num_steps:
-            results |= {"inner_loss": inner_loss, "inner_gradients": gradients}
-        return results
+        return transfer_loss(task_loss, weights, *elements, **inner_loop)
 
     indices = np.arange(len(partners), dtype="int32")
+    indexed = (tasks, indices)
+    elements = (indexed, _at(indexed, partners))
     if vectorized and not tf.executing_eagerly():
-        partner_tasks = _at(tasks, partners)
-        return ops.vectorized_map(
-            transfer, (tasks, indices, partner_tasks, partners.astype("int32"))
+        return ops.vectorized_map(transfer, elements)
+    return _stack([transfer(_at(elements, s)) for s in indices])
+
+
+def mean_transfer_losses(
+    task_loss, weights, values, tasks, partners, *, scale=1.0, **inner_loop
+):
+    """The means of `transfer_losses`, keeping the memory of one task at a time.
+
+    Every task's outer loss is differentiated before the next task begins, so that its
+    activations can be forgotten: what is left of it is a gradient.
+
+    Args:
+        task_loss: callable `(values, weights, task, task_index)` to the scalar loss of
+            a task. Whatever it is to be differentiated by must reach it by `values`.
+        weights: callable `(values)` to θ, a list of tensors.
+        values: list of tensors or variables.
+        tasks: as in `transfer_losses`.
+        partners: as in `transfer_losses`.
+        scale: scalar. What the loss is multiplied by while it is differentiated, for
+            gradients that half precision can hold. Defaults to `1.0`.
+        **inner_loop: arguments of `adapt`.
+
+    Returns:
+        Dict of scalars: `outer_loss`, which can be differentiated once, by `values`,
+        and, if there are inner steps, `inner_loss`, which cannot.
+    """
+    num_tasks = len(partners)
+    names = ["outer_loss"] + ["inner_loss"] * bool(inner_loop["num_steps"])
+    indexed = (tasks, np.arange(num_tasks, dtype="int32"))
+
+    def add_task(s, sums, gradient_sums, values):
+        own, partner_tasks = (
+            _at(indexed, s),
+            _at(indexed, ops.take(partners, s, axis=0)),
         )
-    results = [
-        transfer((_at(tasks, s), s, _at(tasks, partners[s]), partners[s]))
-        for s in indices
-    ]
-    return _stack(results)
+
+        def scaled_loss(values):
+            results = transfer_loss(
+                lambda *arguments: task_loss(values, *arguments),
+                weights(values),
+                own,
+                partner_tasks,
+                **inner_loop,
+            )
+            return results["outer_loss"] * scale, results
+
+        (_, results), gradients = value_and_gradients(scaled_loss, values)
+        sums = [total + results[name] for total, name in zip(sums, names, strict=True)]
+        return sums, [
+            total + gradient
+            for total, gradient in zip(gradient_sums, gradients, strict=True)
+        ]
+
+    @tf.custom_gradient
+    def means(*values):
+        _, sums, gradients = tf.while_loop(
+            lambda s, *_: s < num_tasks,
+            lambda s, *state: (s + 1, *add_task(s, *state, values)),
+            (
+                0,
+                [ops.zeros((), values[0].dtype)] * len(names),
+                [tf.zeros_like(value) for value in values],
+            ),
+            parallel_iterations=1,
+        )
+
+        def backward(d_outer_loss, *_):
+            factor = d_outer_loss / (num_tasks * scale)
+            return [gradient * factor for gradient in gradients]
+
+        return [total / num_tasks for total in sums], backward
+
+    # A variable would be read, not derived by.
+    values = [tf.convert_to_tensor(value) for value in values]
+    return dict(zip(names, means(*values), strict=True))
 
 
 def _at(tasks, index):

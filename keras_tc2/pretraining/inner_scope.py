@@ -1,6 +1,6 @@
 """What the inner step adapts: the projector alone, or the encoder with it."""
 
-from keras import ops
+import tensorflow as tf
 
 from keras_tc2.layers.moments import local_statistics
 from keras_tc2.pretraining.forward import call_layers, map_groups
@@ -30,7 +30,7 @@ class ProjectorScope:
     def weights(self):
         """θ: the current values of the adapted variables, as tensors."""
         return [
-            ops.convert_to_tensor(variable)
+            tf.convert_to_tensor(variable)
             for layer in self.layers
             for variable in layer.trainable_variables
         ]

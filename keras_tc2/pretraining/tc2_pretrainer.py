@@ -41,6 +41,9 @@ class TC2Pretrainer(Pretrainer):
             Defaults to `4`.
         num_factors: int >= 1. K. Defaults to `32`.
         inner_learning_rate: float > 0. α. Defaults to `0.2`.
+        inner_clipnorm: float > 0, or `None`. The norm, over all its weights, that the
+            gradient of an inner step is clipped to. Objectives with large gradients
+            need a bound: VICReg's covariance term is quartic. Defaults to `None`.
         num_inner_steps: int >= 0. `0` for tasks without an inner step: what one task
             learns is not asked to serve another. Defaults to `1`.
         inner_scope: what the inner step adapts: `"projector"` (one encoder pass
@@ -106,6 +109,7 @@ class TC2Pretrainer(Pretrainer):
         num_tasks=4,
         num_factors=32,
         inner_learning_rate=0.2,
+        inner_clipnorm=None,
         num_inner_steps=1,
         inner_scope="projector",
         inner_order=2,
@@ -134,6 +138,9 @@ class TC2Pretrainer(Pretrainer):
         self.num_tasks = integer("num_tasks", num_tasks, at_least=2)
         self.num_factors = integer("num_factors", num_factors)
         self.inner_learning_rate = positive("inner_learning_rate", inner_learning_rate)
+        self.inner_clipnorm = inner_clipnorm
+        if inner_clipnorm is not None:
+            self.inner_clipnorm = positive("inner_clipnorm", inner_clipnorm)
         self.num_inner_steps = integer("num_inner_steps", num_inner_steps, at_least=0)
         self.inner_scope = one_of("inner_scope", inner_scope, SCOPES)
         self.inner_order = one_of("inner_order", inner_order, (1, 2))
@@ -248,15 +255,8 @@ class TC2Pretrainer(Pretrainer):
                 + self.sparsity_weight * regularisers["sparsity"]
             )
         if self.transfer_weight:
-            transfer = self._transfer(forward, order, factors, training)
-            outer_loss = ops.mean(transfer["outer_loss"])
-            losses["outer_loss"] = outer_loss
-            if self.num_inner_steps:
-                losses["inner_loss"] = ops.mean(transfer["inner_loss"])
-            if self._logs_cosine:
-                cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
-                losses["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
-            total += self.transfer_weight * outer_loss
+            losses |= self._transfer_means(forward, order, factors, training)
+            total += self.transfer_weight * losses["outer_loss"]
         losses["loss"] = total
         return losses, forward.first_two_embeddings
 
@@ -284,7 +284,7 @@ class TC2Pretrainer(Pretrainer):
             embeddings = ops.concatenate(forward.embeddings, axis=0)
             order = self._order(forward.features, task_ids)
             factors = self.calibrator and self.calibrator.factors(embeddings)
-            transfer = self._transfer(forward, order, factors, training=True)
+            transfer = self._transfer_of_each(forward, order, factors, training=True)
         return bilevel.pairwise_cosines(transfer["inner_gradients"])
 
     @property
@@ -312,34 +312,87 @@ class TC2Pretrainer(Pretrainer):
         )
         return self.calibrator.regularisers(factors, embeddings, weights)
 
-    def _transfer(self, forward, order, factors, training):
-        scope, groups = self._scope, forward.groups
-        tasks = {"inputs": scope.inputs(forward)}
+    def _transfer_means(self, forward, order, factors, training):
+        """The outer loss, and what is measured on the way to it."""
+        if not self._scope.vectorized and not self._logs_cosine:
+            return self._transfer_one_by_one(forward, order, factors, training)
+        transfer = self._transfer_of_each(forward, order, factors, training)
+        means = {
+            name: ops.mean(transfer[name])
+            for name in ("outer_loss", "inner_loss")
+            if name in transfer
+        }
+        if self._logs_cosine:
+            cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
+            means["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
+        return means
+
+    def _transfer_of_each(self, forward, order, factors, training):
+        return bilevel.transfer_losses(
+            lambda *arguments: self._task_loss(
+                factors, *arguments, forward.groups, training
+            ),
+            self._scope.weights(),
+            self._tasks(forward, order),
+            self.partners,
+            vectorized=self._scope.vectorized,
+            **self._inner_loop,
+        )
+
+    def _transfer_one_by_one(self, forward, order, factors, training):
+        """With the memory of one task: its inputs, the views, need no derivative."""
+        variables = self.trainable_variables
+        optimizer = getattr(self, "optimizer", None)
+
+        def with_values(function, values):
+            mapping = list(zip(variables, values[: len(variables)], strict=True))
+            with keras.StatelessScope(mapping):
+                return function()
+
+        def task_loss(values, *arguments):
+            return with_values(
+                lambda: self._task_loss(
+                    values[-1], *arguments, forward.groups, training
+                ),
+                values,
+            )
+
+        return bilevel.mean_transfer_losses(
+            task_loss,
+            lambda values: with_values(self._scope.weights, values),
+            [*variables, ops.zeros(()) if factors is None else factors],
+            self._tasks(forward, order),
+            self.partners,
+            scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
+            **self._inner_loop,
+        )
+
+    def _tasks(self, forward, order):
+        tasks = {"inputs": self._scope.inputs(forward)}
         if forward.targets is not None:
             tasks["targets"] = forward.targets
-        tasks = bilevel.split_tasks(tasks, order, self.num_tasks)
+        return bilevel.split_tasks(tasks, order, self.num_tasks)
 
-        def task_loss(weights, task, task_index):
-            embeddings = scope.embed(weights, task["inputs"], groups, training)
-            if self.calibrator:
-                embeddings = map_groups(
-                    lambda z: self.calibrator.calibrate(factors, z, task_index),
-                    embeddings,
-                    groups,
-                )
-            outputs = scope.outputs(weights, embeddings, groups, training)
-            return self.objective.local_loss(*outputs, targets=task.get("targets"))
+    def _task_loss(self, factors, weights, task, task_index, groups, training):
+        """ℓ(T_s; θ, φ), the objective on calibrated embeddings of a task."""
+        embeddings = self._scope.embed(weights, task["inputs"], groups, training)
+        if self.calibrator:
+            embeddings = map_groups(
+                lambda z: self.calibrator.calibrate(factors, z, task_index),
+                embeddings,
+                groups,
+            )
+        outputs = self._scope.outputs(weights, embeddings, groups, training)
+        return self.objective.local_loss(*outputs, targets=task.get("targets"))
 
-        return bilevel.transfer_losses(
-            task_loss,
-            scope.weights(),
-            tasks,
-            self.partners,
-            learning_rate=self.inner_learning_rate,
-            num_steps=self.num_inner_steps,
-            order=self.inner_order,
-            vectorized=scope.vectorized,
-        )
+    @property
+    def _inner_loop(self):
+        return {
+            "learning_rate": self.inner_learning_rate,
+            "num_steps": self.num_inner_steps,
+            "order": self.inner_order,
+            "clipnorm": self.inner_clipnorm,
+        }
 
     def _check_second_order(self):
         if self.inner_order == 1 or not self.num_inner_steps:
@@ -358,6 +411,7 @@ class TC2Pretrainer(Pretrainer):
             "num_tasks": self.num_tasks,
             "num_factors": self.num_factors,
             "inner_learning_rate": self.inner_learning_rate,
+            "inner_clipnorm": self.inner_clipnorm,
             "num_inner_steps": self.num_inner_steps,
             "inner_scope": self.inner_scope,
             "inner_order": self.inner_order,

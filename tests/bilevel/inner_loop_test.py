@@ -63,3 +63,34 @@ class AdaptTest(TestCase):
         )
         self.assert_close(loss, quadratic([START]))
         self.assert_close(gradients[0], HESSIAN @ (START - CENTRE))
+
+    def test_clips_to_the_norm_over_all_weights(self):
+        def steep(weights):
+            return 30 * weights[0][0] + 40 * weights[1][0]
+
+        start = [tf.constant([1.0]), tf.constant([1.0])]
+        for clipnorm, expected in ((5.0, (0.7, 0.6)), (1000.0, (-2.0, -3.0))):
+            fast, _, gradients = adapt(
+                steep,
+                start,
+                learning_rate=0.1,
+                num_steps=1,
+                order=2,
+                clipnorm=clipnorm,
+            )
+            self.assert_close(np.ravel(fast), expected, rtol=1e-6)
+            self.assert_close(np.ravel(gradients), [30, 40])
+
+    def test_clipping_a_gradient_of_zero_is_differentiable(self):
+        start = tf.zeros(2)
+        with tf.GradientTape() as tape:
+            tape.watch(start)
+            fast = adapt(
+                lambda weights: tf.reduce_sum(weights[0] ** 2),
+                [start],
+                learning_rate=0.1,
+                num_steps=1,
+                order=2,
+                clipnorm=1.0,
+            )[0]
+        self.assert_close(tape.gradient(fast, start), [0.8, 0.8], rtol=1e-6)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_tc2.bilevel import (
     mean_off_diagonal,
+    mean_transfer_losses,
     pairwise_cosines,
     partners,
     transfer_losses,
@@ -87,6 +88,37 @@ class TransferLossesTest(TestCase):
         self.assert_close(
             results["inner_loss"], np.sum(differences * expected, axis=1) / 2
         )
+
+
+class MeanTransferLossesTest(TestCase):
+    @pytest.mark.parametrize("scale", [1.0, 8.0])
+    @pytest.mark.parametrize("graph", [True, False])
+    def test_equals_all_tasks_at_once(self, graph, scale):
+        expected, expected_gradient = run("all", num_steps=2, order=2, vectorized=False)
+
+        def one_by_one():
+            start = tf.constant(START)
+            with tf.GradientTape() as tape:
+                tape.watch(start)
+                means = mean_transfer_losses(
+                    lambda values, *arguments: task_loss(*arguments),
+                    lambda values: values,
+                    [start],
+                    TASKS,
+                    partners("all", NUM_TASKS),
+                    scale=scale,
+                    learning_rate=RATE,
+                    num_steps=2,
+                    order=2,
+                )
+                loss = 3 * means["outer_loss"]
+            return means, tape.gradient(loss, start)
+
+        means, gradient = (tf.function(one_by_one) if graph else one_by_one)()
+        assert set(means) == {"outer_loss", "inner_loss"}
+        for name, mean in means.items():
+            self.assert_close(mean, np.mean(expected[name]), rtol=1e-12)
+        self.assert_close(gradient, 3 * expected_gradient, rtol=1e-12)
 
 
 class PairwiseCosinesTest(TestCase):

@@ -87,6 +87,7 @@ class GradientsTest(TestCase):
             {"objective": VICReg(), "inner_learning_rate": 0.01},
             {"base_weight": 0.0, "transfer_weight": 2.0, "sparsity_weight": 0.5},
             {"task_assignment": "cluster", "inner_scope": "encoder"},
+            {"inner_clipnorm": 0.05, "inner_learning_rate": 5.0},
         ],
     )
     def test_other_formulations(self, float64, arguments):
@@ -302,6 +303,7 @@ class ArgumentsTest(TestCase):
             "num_tasks": 3,
             "num_factors": 5,
             "inner_learning_rate": 0.1,
+            "inner_clipnorm": 2.0,
             "num_inner_steps": 2,
             "inner_scope": "encoder",
             "inner_order": 1,
@@ -339,6 +341,7 @@ class ArgumentsTest(TestCase):
             {"num_tasks": 1},
             {"num_factors": 0},
             {"inner_learning_rate": 0.0},
+            {"inner_clipnorm": 0.0},
             {"inner_learning_rate": float("nan")},
             {"num_inner_steps": -1},
             {"inner_scope": "head"},
