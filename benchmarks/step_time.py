@@ -122,7 +122,7 @@ def in_own_process(timeout=None, **probe):
     command = [sys.executable, __file__, f"--probe={json.dumps(probe)}"]
     try:
         printed = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=timeout
+            command, stdout=subprocess.PIPE, text=True, check=True, timeout=timeout
         ).stdout
     except subprocess.TimeoutExpired:
         return None

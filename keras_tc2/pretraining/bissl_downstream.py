@@ -7,6 +7,7 @@ from keras import ops
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer
 from keras_tc2.precision import at_least_float32
+from keras_tc2.pretraining.forward import assigned
 
 
 def unpack(data):
@@ -115,7 +116,7 @@ class Downstream:
             (_, loss), gradients = value_and_gradients(
                 loss_of, self.head.trainable_variables
             )
-        return loss, gradients, _state(scope, self.head.non_trainable_variables)
+        return loss, gradients, assigned(scope, self.head.non_trainable_variables)
 
     def gradients(self, images, labels, lower, upper, *, scale):
         """Of the upper loss, in both encoders and the head.
@@ -141,7 +142,7 @@ class Downstream:
         head = self.head.trainable_variables
         with keras.StatelessScope() as scope:
             (_, loss), gradients = value_and_gradients(loss_of, [*lower, *upper, *head])
-        state = _state(
+        state = assigned(
             scope,
             [
                 *self.upper_encoder.non_trainable_variables,
@@ -150,9 +151,3 @@ class Downstream:
         )
         in_lower, rest = gradients[: len(lower)], gradients[len(lower) :]
         return loss, in_lower, rest[: len(upper)], rest[len(upper) :], state
-
-
-def _state(scope, variables):
-    """`(variable, value)` of those that a pass within the scope has assigned."""
-    values = [(variable, scope.get_current_value(variable)) for variable in variables]
-    return [(variable, value) for variable, value in values if value is not None]

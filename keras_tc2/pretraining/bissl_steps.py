@@ -143,11 +143,8 @@ class BiSSLSteps(BiSSLLevels):
 
     def _lower_step(self, batch, images, labels):
         losses, embeddings, gradients, state = self._differentiate(batch)
-        of_variable = dict(
-            zip((id(v) for v in self.trainable_variables), gradients, strict=True)
-        )
         variables = self.lower_variables
-        gradients = [of_variable[id(variable)] for variable in variables]
+        gradients = self._of(variables, gradients)
         scale = self.optimizer.scale_loss(1.0)
         size = norm([g / scale for g in sum_over_replicas(gradients)])
         update = (self.optimizer, self._clipped(gradients, size), variables)

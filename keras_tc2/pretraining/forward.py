@@ -107,3 +107,13 @@ def call_layers(layers, weights, x, *, training):
         with keras.StatelessScope(list(zip(variables, values, strict=True))):
             x = layer(x, training=training)
     return x
+
+
+def assigned(scope, variables):
+    """What a pass within a `StatelessScope` did to variables.
+
+    Returns:
+        List of `(variable, value)`, of those that were assigned.
+    """
+    values = [(variable, scope.get_current_value(variable)) for variable in variables]
+    return [(variable, value) for variable, value in values if value is not None]

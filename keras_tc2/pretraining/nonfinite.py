@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.pretraining.replicas import num_replicas, sum_over_replicas
+
 
 class SkippedUpdates(keras.metrics.Metric):
     """Counts the updates of an epoch that were skipped, and the terms at fault.
@@ -112,7 +114,7 @@ def apply_if(finite, optimizers_gradients_variables):
         for optimizer, gradients, variables in optimizers_gradients_variables:
             optimizer.apply(gradients, variables)
 
-    if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
+    if num_replicas() == 1:
         tf.cond(finite, lambda: _and_return(apply), lambda: False)
         return
 
@@ -151,8 +153,6 @@ def _and_return(function):
 
 def all_replicas(finite):
     """Whether a bool tensor is true on every replica."""
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
+    if num_replicas() == 1:
         return finite
-    failures = 1.0 - tf.cast(finite, "float32")
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, failures) < 0.5
+    return sum_over_replicas([1.0 - tf.cast(finite, "float32")])[0] < 0.5

@@ -7,10 +7,10 @@ from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
-from keras_tc2.pretraining.forward import map_groups
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
 from keras_tc2.pretraining.second_order import check_second_order
+from keras_tc2.pretraining.task_transfer import Transfer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -67,8 +67,9 @@ class TC2Pretrainer(Pretrainer):
         task_assignment: `"blocks"`, `"cluster"`, `"given"`, or a
             `bilevel.TaskAssignment`. Defaults to `"blocks"`.
         log_task_gradient_cosine: bool. Whether `task_gradient_cosine`, the mean
-            pairwise cosine of the tasks' inner gradients, is a metric. Defaults to
-            `False`, since in `"encoder"` scope it costs memory.
+            pairwise cosine of the tasks' inner gradients, is a metric. In
+            `"encoder"` scope it costs the memory of all tasks at once, not of one.
+            Defaults to `False`.
         allow_inexact: bool. Whether to go on, with a warning in place of an error,
             when second order meets a layer whose second derivative TensorFlow gets
             wrong. Defaults to `False`.
@@ -179,6 +180,9 @@ class TC2Pretrainer(Pretrainer):
             shape = self.projector.compute_output_shape((None, encoder.feature_dim))
             self.calibrator.build((None, shape[-1]), (None,))
         self._scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
+        self._transfer = Transfer(
+            self._scope, self.calibrator, self.objective, self.partners
+        )
         self._check_second_order()
         self.built = True
 
@@ -255,7 +259,7 @@ class TC2Pretrainer(Pretrainer):
                 + self.sparsity_weight * regularisers["sparsity"]
             )
         if self.transfer_weight:
-            losses |= self._transfer_means(forward, order, factors, training)
+            losses |= self._transfer_losses(forward, order, factors, training)
             total += self.transfer_weight * losses["outer_loss"]
         losses["loss"] = total
         return losses, forward.first_two_embeddings
@@ -284,7 +288,9 @@ class TC2Pretrainer(Pretrainer):
             embeddings = ops.concatenate(forward.embeddings, axis=0)
             order = self._order(forward.features, task_ids)
             factors = self.calibrator and self.calibrator.factors(embeddings)
-            transfer = self._transfer_of_each(forward, order, factors, training=True)
+            transfer = self._transfer.of_each_task(
+                forward, order, factors, training=True, **self._inner_loop
+            )
         return bilevel.pairwise_cosines(transfer["inner_gradients"])
 
     @property
@@ -312,79 +318,6 @@ class TC2Pretrainer(Pretrainer):
         )
         return self.calibrator.regularisers(factors, embeddings, weights)
 
-    def _transfer_means(self, forward, order, factors, training):
-        """The outer loss, and what is measured on the way to it."""
-        if not self._scope.vectorized and not self._logs_cosine:
-            return self._transfer_one_by_one(forward, order, factors, training)
-        transfer = self._transfer_of_each(forward, order, factors, training)
-        means = {
-            name: ops.mean(transfer[name])
-            for name in ("outer_loss", "inner_loss")
-            if name in transfer
-        }
-        if self._logs_cosine:
-            cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
-            means["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
-        return means
-
-    def _transfer_of_each(self, forward, order, factors, training):
-        return bilevel.transfer_losses(
-            lambda *arguments: self._task_loss(
-                factors, *arguments, forward.groups, training
-            ),
-            self._scope.weights(),
-            self._tasks(forward, order),
-            self.partners,
-            vectorized=self._scope.vectorized,
-            **self._inner_loop,
-        )
-
-    def _transfer_one_by_one(self, forward, order, factors, training):
-        """With the memory of one task: its inputs, the views, need no derivative."""
-        variables = self.trainable_variables
-        optimizer = getattr(self, "optimizer", None)
-
-        def with_values(function, values):
-            mapping = list(zip(variables, values[: len(variables)], strict=True))
-            with keras.StatelessScope(mapping):
-                return function()
-
-        def task_loss(values, *arguments):
-            return with_values(
-                lambda: self._task_loss(
-                    values[-1], *arguments, forward.groups, training
-                ),
-                values,
-            )
-
-        return bilevel.mean_transfer_losses(
-            task_loss,
-            lambda values: with_values(self._scope.weights, values),
-            [*variables, ops.zeros(()) if factors is None else factors],
-            self._tasks(forward, order),
-            self.partners,
-            scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
-            **self._inner_loop,
-        )
-
-    def _tasks(self, forward, order):
-        tasks = {"inputs": self._scope.inputs(forward)}
-        if forward.targets is not None:
-            tasks["targets"] = forward.targets
-        return bilevel.split_tasks(tasks, order, self.num_tasks)
-
-    def _task_loss(self, factors, weights, task, task_index, groups, training):
-        """ℓ(T_s; θ, φ), the objective on calibrated embeddings of a task."""
-        embeddings = self._scope.embed(weights, task["inputs"], groups, training)
-        if self.calibrator:
-            embeddings = map_groups(
-                lambda z: self.calibrator.calibrate(factors, z, task_index),
-                embeddings,
-                groups,
-            )
-        outputs = self._scope.outputs(weights, embeddings, groups, training)
-        return self.objective.local_loss(*outputs, targets=task.get("targets"))
-
     @property
     def _inner_loop(self):
         return {
@@ -393,6 +326,29 @@ class TC2Pretrainer(Pretrainer):
             "order": self.inner_order,
             "clipnorm": self.inner_clipnorm,
         }
+
+    def _transfer_losses(self, forward, order, factors, training):
+        """The outer loss, and what is measured on the way to it."""
+        arguments = forward, order, factors, training
+        if self._scope.vectorized or self._logs_cosine:
+            transfer = self._transfer.of_each_task(*arguments, **self._inner_loop)
+        else:
+            optimizer = getattr(self, "optimizer", None)
+            transfer = self._transfer.one_by_one(
+                *arguments,
+                variables=self.trainable_variables,
+                scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
+                **self._inner_loop,
+            )
+        losses = {
+            name: ops.mean(transfer[name])
+            for name in ("outer_loss", "inner_loss")
+            if name in transfer
+        }
+        if self._logs_cosine:
+            cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
+            losses["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
+        return losses
 
     def _check_second_order(self):
         if self.inner_order == 1 or not self.num_inner_steps:
