@@ -69,6 +69,14 @@ VARIANTS = {
         f"alpha_{alpha:g}": tc2_arm(f"TC², α = {alpha:g}", inner_learning_rate=alpha)
         for alpha in (0.0001, 0.001, 0.01, 0.05, 0.5, 1.0)
     },
+    **{
+        f"clip_{norm:g}": tc2_arm(
+            f"TC², inner gradient clipped to {norm:g}",
+            inner_clipnorm=norm,
+            inner_learning_rate=0.2,
+        )
+        for norm in (0.1, 0.3, 1.0)
+    },
     "inner_steps_3": tc2_arm("TC², 3 inner steps", num_inner_steps=3),
     "all_pairs": tc2_arm("TC², all pairs", pairing="all"),
     "transfer_0.3": tc2_arm("TC², transfer weight 0.3", transfer_weight=0.3),
