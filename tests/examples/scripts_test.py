@@ -38,6 +38,7 @@ class PretrainTest(TestCase):
     )
     def test_then_transfer(self, flags, tmp_path):
         shrunken = ["--epochs=2", "--steps_per_epoch=2", "--batch_size=16"]
+        shrunken += ["--probe_images=60"]
         run("examples/pretrain.py", f"--output_dir={tmp_path}", *shrunken, *flags)
         with open(tmp_path / "history.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

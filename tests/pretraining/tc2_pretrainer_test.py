@@ -57,12 +57,13 @@ class GradientsTest(TestCase):
     @pytest.mark.parametrize(
         ("pairing", "num_inner_steps", "scope"),
         [
-            # Three tasks of three steps take half a minute to trace.
+            # Two steps of a ring go through all that three do, and three tasks of
+            # three steps take half a minute to trace.
             pytest.param(*case, marks=pytest.mark.slow)
-            if case[:2] == ("all", 3)
+            if case[1] == 3 or case[:2] == ("all", 2)
             else case
             for case in itertools.product(
-                ["ring", "all"], [0, 1, 3], ["projector", "encoder"]
+                ["ring", "all"], [0, 1, 2, 3], ["projector", "encoder"]
             )
         ],
     )
@@ -279,7 +280,7 @@ class StateTest(TestCase):
 
     @pytest.mark.parametrize("scope", ["projector", "encoder"])
     def test_moving_statistics_see_the_whole_batch_once(self, scope):
-        model = pretrainer(inner_scope=scope, num_inner_steps=3)
+        model = pretrainer(inner_scope=scope, num_inner_steps=2)
         model.compile(keras.optimizers.SGD(0.0))
         views = tiny.views()
         twin = pretrainer(inner_scope=scope)
