@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def run(script, *flags, fails=False):
-    """Runs a script, named from the root; the completed process, its output as text.
+    """Runs a script of the root, or of a path; the completed process, output as text.
 
     Without a GPU, whose memory the process of the tests may hold.
     """

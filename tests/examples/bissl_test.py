@@ -7,9 +7,9 @@ from tests.test_case import TestCase
 
 
 class BiSSLTest(TestCase):
-    def test_pipeline(self, tmp_path):
+    def test_pipeline(self, examples, tmp_path):
         result = run(
-            "examples/bissl.py",
+            examples / "bissl.py",
             f"--output_dir={tmp_path}",
             "--seeds=3",
             "--arms=fine-tuning,BiSSL",

@@ -1,18 +1,18 @@
-"""The example scripts themselves, shrunken, on the embedded data."""
+"""The example scripts themselves, shrunken, on a few of the embedded images."""
 
 import csv
 import json
 
 import pytest
 
-from tests.scripts import ROOT, run
+from tests.scripts import run
 from tests.test_case import TestCase
 
 
 class DemoTest(TestCase):
-    def test_writes_table_picture_and_encoder(self, tmp_path):
+    def test_writes_table_picture_and_encoder(self, examples, tmp_path):
         result = run(
-            "examples/demo.py",
+            examples / "demo.py",
             f"--output_dir={tmp_path}",
             "--epochs=2",
             "--steps_per_epoch=2",
@@ -36,10 +36,10 @@ class PretrainTest(TestCase):
             ["--method=tc2", "--inner_scope=encoder", "--inner_order=1"],
         ],
     )
-    def test_then_transfer(self, flags, tmp_path):
+    def test_then_transfer(self, flags, examples, tmp_path):
         shrunken = ["--epochs=2", "--steps_per_epoch=2", "--batch_size=16"]
         shrunken += ["--probe_images=60"]
-        run("examples/pretrain.py", f"--output_dir={tmp_path}", *shrunken, *flags)
+        run(examples / "pretrain.py", f"--output_dir={tmp_path}", *shrunken, *flags)
         with open(tmp_path / "history.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 2
@@ -48,10 +48,10 @@ class PretrainTest(TestCase):
         assert list((tmp_path / "logs").rglob("events.*"))
         if flags[0] == "--method=tc2":
             result = run(
-                "examples/transfer.py",
+                examples / "transfer.py",
                 f"--encoder={tmp_path / 'encoder'}",
                 "--datasets=digits_28px",
-                f"--data_dir={ROOT / 'examples' / 'data'}",
+                f"--data_dir={examples / 'data'}",
                 "--protocols=knn",
                 f"--output_dir={tmp_path / 'transfer'}",
             )

@@ -7,9 +7,9 @@ from tests.test_case import TestCase
 
 
 class SelectiveAttentionTest(TestCase):
-    def test_table(self, tmp_path):
+    def test_table(self, examples, tmp_path):
         run(
-            "examples/selective_attention.py",
+            examples / "selective_attention.py",
             f"--output_dir={tmp_path}",
             "--objectives=nt_xent,vicreg",
             "--steps=1",
