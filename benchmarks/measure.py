@@ -7,8 +7,6 @@ import time
 
 import numpy as np
 
-from keras_tc2 import provenance
-
 
 def interleaved(steps, rounds):
     """Seconds of every step in every round, `{name: [seconds]}`, two rounds unseen."""
@@ -39,6 +37,9 @@ def summary(seconds, reference):
 
 def machine():
     """Where and of what the numbers are."""
+    # Here, since some benchmarks start processes before they load TensorFlow.
+    from keras_tc2 import provenance
+
     return {
         "commit": provenance.commit(),
         "cpu": provenance.processor(),
