@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def run(script, *flags, fails=False):
-    """Runs a script of the root, or of a path; the completed process, output as text.
+    """Runs a script, named from the root or wholly, and gives its completed process.
 
     Without a GPU, whose memory the process of the tests may hold.
     """
