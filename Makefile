@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py --output_dir=runs/demo
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -56,9 +56,7 @@ def main(_):
     """Measures, prints and writes."""
     load = {"labels": True, "data_dir": DATA}
     data = tc2.data.load("fashion_mnist_subset", split="train", **load)
-    images, labels = (
-        np.stack(part) for part in zip(*data.as_numpy_iterator(), strict=True)
-    )
+    images, labels = tc2.data.as_arrays(data)
     recipes = tc2.augment.simclr_tasks(image_size=28, channels=1)
     views = tc2.data.two_views(
         images[: _NUM_IMAGES.value],

@@ -1,9 +1,7 @@
 """What several benchmarks share: paired timing, and where the numbers come from."""
 
 import os
-import pathlib
 import platform
-import subprocess
 import sys
 import time
 
@@ -39,16 +37,12 @@ def summary(seconds, reference):
 
 def machine():
     """Where and of what the numbers are."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    model = "unknown"
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":")[1].strip()
+    # Here, since some benchmarks start processes before they load TensorFlow.
+    from keras_tc2 import provenance
+
     return {
-        "commit": commit,
-        "cpu": model,
+        "commit": provenance.commit(),
+        "cpu": provenance.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],

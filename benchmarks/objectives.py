@@ -22,7 +22,6 @@ DINO and SwAV are given two views like the others; their multi-crop costs more.
 import json
 import os
 import pathlib
-import platform
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -176,9 +175,7 @@ def load_data():
         data[name] = {}
         for split in ("train", "test"):
             source = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-            pairs = list(source.as_numpy_iterator())
-            images, labels = (np.stack(part) for part in zip(*pairs, strict=True))
-            data[name][split] = images, labels
+            data[name][split] = tc2.data.as_arrays(source)
     return data
 
 
@@ -214,7 +211,7 @@ def settings():
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
         },
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+        "machine": tc2.provenance.machine(),
     }
 
 

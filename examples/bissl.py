@@ -61,9 +61,7 @@ _EPOCHS = flags.DEFINE_integer("fine_tuning_epochs", 20, "At most.")
 def load(name, split):
     """All images and labels of a dataset, as arrays."""
     pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-    batches = pairs.batch(1000).as_numpy_iterator()
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    return tc2.data.as_arrays(pairs)
 
 
 def few(images, labels, number, seed):

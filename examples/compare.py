@@ -66,27 +66,10 @@ _LABELLED = flags.DEFINE_integer(
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/compare", "Where results go.")
 
 
-class StepTimer(keras.callbacks.Callback):
-    """Seconds of every training step."""
-
-    def on_train_begin(self, logs=None):
-        """Starts the list."""
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Starts the clock."""
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Stops the clock."""
-        self.seconds.append(time.perf_counter() - self.start)
-
-
 def arrays(source, split):
     """Images and labels of one split."""
     pairs = tc2.data.load(source, split, labels=True, data_dir=_DATA_DIR.value)
-    images, labels = zip(*pairs.batch(1000).as_numpy_iterator(), strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    return tc2.data.as_arrays(pairs)
 
 
 class Data:
@@ -224,7 +207,7 @@ class Trainer:
                 batches = labelled_batches(self.data, seed, steps)
             else:
                 batches = self.views(arm, seed, steps)
-            timer = StepTimer()
+            timer = tc2.callbacks.StepTimer()
             try:
                 losses = model.fit(
                     batches, epochs=1, callbacks=[timer], verbose=0
@@ -255,7 +238,7 @@ class Trainer:
             for _ in range(5):
                 seconds = []
                 for arm in ("base", name):
-                    timer = StepTimer()
+                    timer = tc2.callbacks.StepTimer()
                     model = self.compiled[objective, arm][1]
                     model.fit(batch, callbacks=[timer], verbose=0)
                     seconds.append(np.median(timer.seconds))

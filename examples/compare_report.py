@@ -6,13 +6,12 @@ over seeds.
 """
 
 import json
-import os
 import pathlib
-import platform
-import subprocess
 
 import numpy as np
 from compare_arms import ALL_ARMS
+
+from keras_tc2.provenance import commit, machine
 
 # The base arms whose scores tell what base SSL reaches in more time.
 TIMED_BASES = ("base", "base_equal_compute", "base_long")
@@ -313,30 +312,6 @@ def draw(results, path):
     )
     figure.savefig(path, dpi=150)
     plt.close(figure)
-
-
-def commit():
-    """The commit of the code, or `None` outside a repository."""
-    result = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=pathlib.Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    return result.stdout.strip() or None
-
-
-def machine():
-    """What the runs were made on."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            x.split(":")[1].strip() for x in lines if x.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        pass
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def write_all(folder):

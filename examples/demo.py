@@ -49,22 +49,6 @@ COLOURS = {
 }
 
 
-class StepTimer(keras.callbacks.Callback):
-    """Seconds of every training step; its median leaves out the first, compiling."""
-
-    def on_train_begin(self, logs=None):
-        """Starts the list."""
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Starts the clock."""
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Stops the clock."""
-        self.seconds.append(time.perf_counter() - self.start)
-
-
 def new_encoder():
     """The same encoder with the same weights every time."""
     keras.utils.set_random_seed(_SEED.value)
@@ -109,7 +93,7 @@ def pretrain(method, images):
         _LEARNING_RATE.value, decay_steps=_EPOCHS.value * steps
     )
     model.compile(optimizer=keras.optimizers.Adam(schedule))
-    timer = StepTimer()
+    timer = tc2.callbacks.StepTimer()
     print(f"\n{method}: {_EPOCHS.value} epochs of {steps} steps", flush=True)
     history = model.fit(
         views.repeat(),
@@ -239,7 +223,7 @@ def main(_):
     )
     text = table(report, seconds)
     unseen = tc2.data.load("mnist_subset", split="test", labels=True, data_dir=DATA)
-    labels = np.array([label for _, label in unseen.as_numpy_iterator()])
+    _, labels = tc2.data.as_arrays(unseen)
     features = {
         method: tc2.transfer.extract_features(encoders[method], unseen)
         for method in ("base SSL", "TC²")

@@ -102,7 +102,7 @@ def main(_):
     splits = {}
     for split, number in (("train", FLAGS.num_train), ("test", FLAGS.num_test)):
         digits = tc2.data.load(FLAGS.dataset, split, data_dir=FLAGS.data_dir)
-        digits = np.stack(list(digits.as_numpy_iterator()))
+        digits = tc2.data.as_arrays(digits)
         images, boxes = canvases(digits, number=number, size=size, seed=FLAGS.seed)
         splits[split] = images.astype("float32") / 255, boxes
     train = tf.data.Dataset.from_tensor_slices(splits["train"])

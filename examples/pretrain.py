@@ -10,12 +10,10 @@ on images held out of the training split. Writes `encoder/` (for `from_pretraine
 """
 
 import pathlib
-import subprocess
 import sys
 
 import keras
 import matplotlib.pyplot as plt
-import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 
@@ -48,6 +46,9 @@ _INNER_SCOPE = flags.DEFINE_enum(
 )
 _INNER_ORDER = flags.DEFINE_integer("inner_order", 2, "1, or 2 for exact.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine.")
+_PROBE_IMAGES = flags.DEFINE_integer(
+    "probe_images", 3000, "Images held out of training for the online kNN."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
@@ -124,22 +125,13 @@ def online_probe():
     except ValueError as error:
         print(f"No online kNN: {error}")
         return []
-    held_out = list(labelled.take(3000).as_numpy_iterator())
-    images = np.stack([image for image, _ in held_out])
-    labels = np.array([label for _, label in held_out])
+    images, labels = tc2.data.as_arrays(labelled.take(_PROBE_IMAGES.value))
     part = len(images) * 2 // 3
     return [
         tc2.callbacks.OnlineProbe(
             images[:part], labels[:part], images[part:], labels[part:]
         )
     ]
-
-
-def commit():
-    """The commit that this script is run at; "unknown" outside a repository."""
-    command = ["git", "-C", str(DATA), "rev-parse", "--short", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    return result.stdout.strip() or "unknown"
 
 
 def draw(history, path):
@@ -170,7 +162,7 @@ def main(_):
     probes = online_probe()
     images = load(labels=False)
     if probes:
-        images = images.skip(3000)
+        images = images.skip(_PROBE_IMAGES.value)
     image_shape = tuple(next(iter(images)).shape)
     views = tc2.data.two_views(
         images,
@@ -207,7 +199,7 @@ def main(_):
             "datasets": [_DATASET.value],
             "seed": _SEED.value,
             "command": " ".join(["python", *sys.argv]),
-            "commit": commit(),
+            "commit": tc2.provenance.commit() or "unknown",
         }
         model.encoder.save_pretrained(output_dir / "encoder")
         print(f"Encoder, history, logs and curves are in {output_dir}.")

@@ -34,12 +34,11 @@ def with_bands(split):
     dataset = tc2.data.load(
         "fashion_mnist_subset", split, labels=True, data_dir=DATA, dtype="float32"
     )
-    pairs = list(dataset.as_numpy_iterator())
-    images = np.stack([image for image, _ in pairs])
+    images, labels = tc2.data.as_arrays(dataset)
     cloth, background = np.random.default_rng(0).uniform(0.1, 0.6, (2, BANDS))
     light = np.random.default_rng(1).uniform(0.8, 1.2, (len(images), 1, 1, 1))
     bands = (images * cloth + (1 - images) * background) * light
-    return (bands * 10_000).astype(np.uint16), np.array([label for _, label in pairs])
+    return (bands * 10_000).astype(np.uint16), labels
 
 
 def knn(features):

@@ -49,9 +49,7 @@ _RESIDUAL = flags.DEFINE_integer("residual_steps", 150, "Steps of residual featu
 def load(name, split):
     """All images and labels of a dataset, as arrays."""
     pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-    batches = pairs.batch(1000).as_numpy_iterator()
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    return tc2.data.as_arrays(pairs)
 
 
 def new_encoder(seed, **arguments):

@@ -18,6 +18,7 @@ from keras_tc2 import (
     layers,
     objectives,
     pretraining,
+    provenance,
     transfer,
 )
 from keras_tc2.encoders import Encoder, from_pretrained
@@ -40,5 +41,6 @@ __all__ = [
     "layers",
     "objectives",
     "pretraining",
+    "provenance",
     "transfer",
 ]

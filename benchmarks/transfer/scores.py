@@ -29,8 +29,7 @@ def arrays(name, split):
     import keras_tc2 as tc2
 
     pairs = tc2.data.load(name, split, labels=True, data_dir=FLAGS.data_dir)
-    images, labels = zip(*pairs.as_numpy_iterator(), strict=True)
-    return np.stack(images), np.array(labels)
+    return tc2.data.as_arrays(pairs)
 
 
 def source_classifiers(images, labels):

@@ -5,6 +5,7 @@ from keras_tc2.callbacks.embedding_plot import EmbeddingPlot
 from keras_tc2.callbacks.online_probe import OnlineProbe
 from keras_tc2.callbacks.push_to_hub import PushToHub
 from keras_tc2.callbacks.resumable_checkpoint import ResumableCheckpoint
+from keras_tc2.callbacks.step_timer import StepTimer
 from keras_tc2.callbacks.task_conflict_monitor import TaskConflictMonitor
 from keras_tc2.callbacks.training_report import TrainingReport
 
@@ -14,6 +15,7 @@ __all__ = [
     "OnlineProbe",
     "PushToHub",
     "ResumableCheckpoint",
+    "StepTimer",
     "TaskConflictMonitor",
     "TrainingReport",
 ]

@@ -1,5 +1,6 @@
 """Images from wherever they are, and batches of views of them."""
 
+from keras_tc2.data.as_arrays import as_arrays
 from keras_tc2.data.epochs import EpochCounter
 from keras_tc2.data.folder_manifest import FolderManifest
 from keras_tc2.data.load import load
@@ -10,6 +11,7 @@ __all__ = [
     "ChannelStatistics",
     "EpochCounter",
     "FolderManifest",
+    "as_arrays",
     "channel_statistics",
     "load",
     "multi_views",

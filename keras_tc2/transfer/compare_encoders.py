@@ -63,7 +63,9 @@ def compare_encoders(
     encoders = {
         name: tc2.encoders.create("convnet", input_shape=(28, 28, 1)) for name in "ab"
     }
-    rows = tc2.transfer.compare_encoders(encoders, data, data, fine_tuning=False)
+    rows = tc2.transfer.compare_encoders(
+        encoders, data, data, epochs=5, fine_tuning=False
+    )
     ```
     """
     (_, labels), (_, test_labels) = train, test

@@ -104,6 +104,12 @@ class FeatureExtractor:
 def batched_images(images, batch_size):
     """A dataset of batches `(B, H, W, C)`, or of such with labels, from any source."""
     checks.integer("batch_size", batch_size)
+    images = image_dataset(images)
+    return images if _rank(images) == 4 else images.batch(batch_size)
+
+
+def image_dataset(images):
+    """A finite dataset of images, or of such with labels, from any source."""
     if not isinstance(images, tf.data.Dataset):
         images = np.asarray(images)
         if images.ndim != 4:
@@ -111,16 +117,19 @@ def batched_images(images, batch_size):
                 "`images` must be an array (N, H, W, C) or a tf.data.Dataset. Received "
                 f"an array of shape {images.shape}. Grey images need a last axis of 1."
             )
-        return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices(images)
     if images.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("`images` repeats without end: remove its `.repeat()`.")
-    spec = images.element_spec
-    if isinstance(spec, tuple):
-        spec = spec[0]
-    rank = getattr(getattr(spec, "shape", None), "rank", None)
-    if rank not in (3, 4):
+    if _rank(images) not in (3, 4):
         raise ValueError(
             "A dataset of images must hold images (H, W, C), or batches of them, alone "
             f"or as (image, label). Received elements {images.element_spec}."
         )
-    return images if rank == 4 else images.batch(batch_size)
+    return images
+
+
+def _rank(dataset):
+    spec = dataset.element_spec
+    if isinstance(spec, tuple):
+        spec = spec[0]
+    return getattr(getattr(spec, "shape", None), "rank", None)

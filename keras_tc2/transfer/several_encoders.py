@@ -1,11 +1,8 @@
 """Features of the same images by several encoders, each given what it takes."""
 
-import numpy as np
-import tensorflow as tf
-
 from keras_tc2.transfer.adapt import adapt, image_shape_of
 from keras_tc2.transfer.feature_cache import FeatureCache
-from keras_tc2.transfer.features import FeatureExtractor
+from keras_tc2.transfer.features import FeatureExtractor, image_dataset
 
 
 def features_of_each(encoders, images, *, cache_dir, batch_size):
@@ -46,14 +43,7 @@ def features_of_each(encoders, images, *, cache_dir, batch_size):
 
 def _pairs(images):
     """An unbatched dataset of `(image, label)`, and whether labels were given."""
-    if not isinstance(images, tf.data.Dataset):
-        images = np.asarray(images)
-        if images.ndim != 4:
-            raise ValueError(
-                "Images must be an array (N, H, W, C) or an unbatched tf.data.Dataset. "
-                f"Received an array of shape {images.shape}."
-            )
-        images = tf.data.Dataset.from_tensor_slices(images)
+    images = image_dataset(images)
     if isinstance(images.element_spec, tuple):
         return images, True
     return images.map(lambda image: (image, 0)), False

@@ -10,11 +10,11 @@ from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
 
 
-def trained(callback, *, epochs, encoder=None):
+def trained(*callbacks, epochs, encoder=None):
     encoder = encoder or encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
     encoder.compile("adam", "mse")
     x = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype("uint8")
-    encoder.fit(x, np.ones((8, 4)), epochs=epochs, callbacks=[callback], verbose=0)
+    encoder.fit(x, np.ones((8, 4)), epochs=epochs, callbacks=callbacks, verbose=0)
     return encoder, x
 
 
@@ -35,9 +35,19 @@ def slow_push(monkeypatch):
 class PushToHubTest(TestCase):
     def test_pushes_and_ends_with_the_last_weights(self, server):  # noqa: F811
         callback = PushToHub("me/enc", token=TOKEN, license="mit")
-        encoder, x = trained(callback, epochs=3)
+        weights = []
+
+        class Wait(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                callback._thread.join()
+                weights.append(server.files("me/enc")["model.weights.h5"])
+
+        encoder, x = trained(callback, Wait(), epochs=3)
         assert callback.failures == []
-        assert 1 <= len(callback.urls) <= 3
+        _, *commits = server.repositories["me/enc"].commits
+        ends = [url.rsplit("/", 1)[1] for url in callback.urls]
+        assert ends == commits and len(commits) == 3
+        assert len(set(weights)) == 3
         reloaded = encoders.from_pretrained("me/enc")
         np.testing.assert_array_equal(reloaded(x), encoder(x))
         assert b"license: mit" in server.files("me/enc")["README.md"]

@@ -108,6 +108,7 @@ class SavePretrainedTest(TestCase):
 
 
 class FromPretrainedTest(TestCase):
+    @pytest.mark.slow(reason="the test of a push loads in a fresh process too")
     def test_features_are_identical_in_a_fresh_process(self, tmp_path):
         encoder = small_encoder(widths=[3, 5], channel_mean=0.4, channel_std=0.3)
         x = images(4, 8, 8, 1)

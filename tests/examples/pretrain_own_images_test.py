@@ -1,31 +1,12 @@
 """The examples that pre-train on a user's own images, shrunken."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import PIL.Image
 import pytest
 
 import keras_tc2 as tc2
+from tests.scripts import run
 from tests.test_case import TestCase
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(script, *flags):
-    """Runs an example in a fresh process; returns what it printed."""
-    result = subprocess.run(
-        [sys.executable, ROOT / "examples" / script, *flags],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr[-4000:]
-    return result.stdout + result.stderr
 
 
 class PretrainFolderTest(TestCase):
@@ -39,14 +20,15 @@ class PretrainFolderTest(TestCase):
             folder = tmp_path / "nested" if index % 4 else tmp_path
             picture.save(folder / f"{index}.{suffix}")
         (tmp_path / "broken.png").write_bytes(b"no image")
-        printed = run(
-            "pretrain_folder.py",
+        result = run(
+            "examples/pretrain_folder.py",
             f"--folder={tmp_path}",
             f"--output_dir={tmp_path / 'encoder'}",
             "--image_size=16",
             "--epochs=2",
             "--batch_size=8",
         )
+        printed = result.stdout + result.stderr
         assert "Skipped 1 images" in printed and "broken.png" in printed
         encoder = tc2.from_pretrained(tmp_path / "encoder")
         features = encoder.predict(np.zeros((2, 16, 16, 3), np.uint8), verbose=0)
@@ -56,14 +38,14 @@ class PretrainFolderTest(TestCase):
 class PretrainMultichannelTest(TestCase):
     @pytest.mark.slow(reason="makes bands for thousands of images, twice")
     def test_made_up_bands(self, tmp_path):
-        printed = run(
-            "pretrain_multichannel.py",
+        result = run(
+            "examples/pretrain_multichannel.py",
             f"--output_dir={tmp_path}",
             "--num_images=32",
             "--epochs=1",
             "--batch_size=16",
         )
-        assert "kNN accuracy: raw pixels 0.7" in printed
+        assert "kNN accuracy: raw pixels 0.7" in result.stdout
         encoder = tc2.from_pretrained(tmp_path)
         assert encoder.image_shape == (28, 28, 12)
         assert encoder.value_range == (0, 10_000)
@@ -72,8 +54,8 @@ class PretrainMultichannelTest(TestCase):
         rng = np.random.default_rng(0)
         stack = rng.integers(0, 4000, (20, 16, 16, 5), np.uint16)
         np.save(tmp_path / "stack.npy", stack)
-        printed = run(
-            "pretrain_multichannel.py",
+        result = run(
+            "examples/pretrain_multichannel.py",
             f"--images={tmp_path / 'stack.npy'}",
             f"--output_dir={tmp_path / 'encoder'}",
             "--high=4000",
@@ -81,4 +63,5 @@ class PretrainMultichannelTest(TestCase):
             "--epochs=1",
             "--batch_size=8",
         )
+        printed = result.stdout + result.stderr
         assert "mean of each channel" in printed and "kNN" not in printed

@@ -1,43 +1,25 @@
-"""The example scripts themselves, shrunken, on the embedded data."""
+"""The example scripts themselves, shrunken, on a few of the embedded images."""
 
 import csv
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.scripts import run
 from tests.test_case import TestCase
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(script, *flags):
-    """Runs an example in a fresh process; returns what it printed."""
-    result = subprocess.run(
-        [sys.executable, ROOT / "examples" / script, *flags],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert result.returncode == 0, result.stderr[-4000:]
-    return result.stdout
 
 
 class DemoTest(TestCase):
-    def test_writes_table_picture_and_encoder(self, tmp_path):
-        printed = run(
-            "demo.py",
+    def test_writes_table_picture_and_encoder(self, examples, tmp_path):
+        result = run(
+            examples / "demo.py",
             f"--output_dir={tmp_path}",
             "--epochs=2",
             "--steps_per_epoch=2",
             "--batch_size=16",
             "--datasets=mnist_subset,digits_28px",
         )
-        assert "features identical: True" in printed
+        assert "features identical: True" in result.stdout
         table = (tmp_path / "table.md").read_text()
         for method in ("untrained", "base SSL", "base SSL, task views", "TC²"):
             assert f"| {method} |" in table
@@ -54,9 +36,10 @@ class PretrainTest(TestCase):
             ["--method=tc2", "--inner_scope=encoder", "--inner_order=1"],
         ],
     )
-    def test_then_transfer(self, flags, tmp_path):
+    def test_then_transfer(self, flags, examples, tmp_path):
         shrunken = ["--epochs=2", "--steps_per_epoch=2", "--batch_size=16"]
-        run("pretrain.py", f"--output_dir={tmp_path}", *shrunken, *flags)
+        shrunken += ["--probe_images=60"]
+        run(examples / "pretrain.py", f"--output_dir={tmp_path}", *shrunken, *flags)
         with open(tmp_path / "history.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 2
@@ -64,12 +47,12 @@ class PretrainTest(TestCase):
         assert (tmp_path / "curves.png").stat().st_size > 5_000
         assert list((tmp_path / "logs").rglob("events.*"))
         if flags[0] == "--method=tc2":
-            printed = run(
-                "transfer.py",
+            result = run(
+                examples / "transfer.py",
                 f"--encoder={tmp_path / 'encoder'}",
                 "--datasets=digits_28px",
-                f"--data_dir={ROOT / 'examples' / 'data'}",
+                f"--data_dir={examples / 'data'}",
                 "--protocols=knn",
                 f"--output_dir={tmp_path / 'transfer'}",
             )
-            assert "digits_28px" in printed
+            assert "digits_28px" in result.stdout

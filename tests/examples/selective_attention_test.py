@@ -1,39 +1,26 @@
 """The selective attention example, shrunken."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
+from tests.scripts import run
 from tests.test_case import TestCase
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 class SelectiveAttentionTest(TestCase):
-    def test_table(self, tmp_path):
-        result = subprocess.run(
-            [
-                sys.executable,
-                ROOT / "examples" / "selective_attention.py",
-                f"--output_dir={tmp_path}",
-                "--objectives=nt_xent,vicreg",
-                "--steps=1",
-                "--batch_size=8",
-                "--shots=2",
-                "--seeds=0",
-                "--test_images=50",
-                "--epochs=1",
-                "--fine_tuning_epochs=1",
-                "--residual_steps=1",
-            ],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
-            capture_output=True,
-            text=True,
-            timeout=300,
+    def test_table(self, examples, tmp_path):
+        run(
+            examples / "selective_attention.py",
+            f"--output_dir={tmp_path}",
+            "--objectives=nt_xent,vicreg",
+            "--steps=1",
+            "--batch_size=8",
+            "--shots=2",
+            "--seeds=0",
+            "--test_images=50",
+            "--epochs=1",
+            "--fine_tuning_epochs=1",
+            "--residual_steps=1",
         )
-        assert result.returncode == 0, result.stderr[-4000:]
         table = (tmp_path / "table.md").read_text()
         for row in (
             "linear: nt_xent",

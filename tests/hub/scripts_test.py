@@ -1,30 +1,16 @@
 """The scripts in `hub/`, and the encoders that stand beside them."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_tc2 import encoders, transfer
 from keras_tc2.encoders import from_pretrained
+from tests.scripts import ROOT, run
 from tests.test_case import TestCase
 
-ROOT = pathlib.Path(__file__).parents[2]
 RELEASED = sorted(path.parent for path in ROOT.glob("hub/encoders/*/config.json"))
-
-
-def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "hub" / script), *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
-    ).stdout
 
 
 class ScriptsTest(TestCase):
@@ -36,22 +22,22 @@ class ScriptsTest(TestCase):
         report = tmp_path / "report.json"
         transfer.TransferReport([{**row, "seconds": 1.0}]).to_json(report)
         output = run(
-            "publish.py",
+            "hub/publish.py",
             f"--encoder={tmp_path / 'encoder'}",
             "--repo_id=me/enc",
             f"--report={report}",
             "--license=apache-2.0",
             f"--dry_run={tmp_path / 'published'}",
         )
-        assert output.strip().endswith(str(tmp_path / "published"))
+        assert output.stdout.strip().endswith(str(tmp_path / "published"))
         assert "90.00 %" in (tmp_path / "published" / "README.md").read_text()
         output = run(
-            "fetch.py",
+            "hub/fetch.py",
             f"--encoder={tmp_path / 'published'}",
             f"--output_dir={tmp_path / 'fetched'}",
         )
-        assert "(8, 8, 1) -> 4 features" in output
-        assert "nt_xent" in output
+        assert "(8, 8, 1) -> 4 features" in output.stdout
+        assert "nt_xent" in output.stdout
         x = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1)).astype("uint8")
         np.testing.assert_array_equal(
             from_pretrained(tmp_path / "fetched")(x), encoder(x)

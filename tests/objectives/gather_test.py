@@ -44,19 +44,20 @@ class GatherTest(TestCase):
     def test_every_objective_is_here(self):
         assert sorted(OBJECTIVES) == objectives.names()
 
-    @pytest.mark.parametrize("name", list(OBJECTIVES))
-    def test_two_replicas_equal_one_device(self, name):
-        self.check(name, 2)
+    @pytest.mark.parametrize(
+        ("name", "num_replicas"),
+        [(name, 4 if name in FOUR_REPLICAS else 2) for name in OBJECTIVES],
+    )
+    def test_replicas_equal_one_device(self, name, num_replicas):
+        self.check(name, num_replicas)
 
-    @pytest.mark.parametrize("name", FOUR_REPLICAS)
-    def test_four_replicas_equal_one_device(self, name):
-        self.check(name, 4)
-
-    # A step over four replicas takes seconds to trace.
-    @pytest.mark.slow
-    @pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - set(FOUR_REPLICAS)))
-    def test_four_replicas_equal_one_device_too(self, name):
-        self.check(name, 4)
+    @pytest.mark.slow(reason="each objective is tested with the other number")
+    @pytest.mark.parametrize(
+        ("name", "num_replicas"),
+        [(name, 2 if name in FOUR_REPLICAS else 4) for name in OBJECTIVES],
+    )
+    def test_another_number_of_replicas_equals_one_device(self, name, num_replicas):
+        self.check(name, num_replicas)
 
     def check(self, name, num_replicas):
         losses, weights = trained(OBJECTIVES[name], 1)

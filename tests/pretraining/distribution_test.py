@@ -62,7 +62,12 @@ class OneDeviceTest(TestCase):
             ("ssl", 2, {}),
             ("ssl", 4, {"objective": VICReg(gather=True)}),
             ("tc2", 2, PLAIN),
-            ("tc2", 4, PLAIN),
+            pytest.param(
+                "tc2",
+                4,
+                PLAIN,
+                marks=pytest.mark.slow(reason="SSL on four, and TC² on two, cover it"),
+            ),
         ],
     )
     def test_same_loss_weights_and_moving_statistics(

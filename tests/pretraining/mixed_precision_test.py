@@ -1,5 +1,7 @@
 """Half-precision policies against float32."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -45,33 +47,53 @@ def cosine(a, b):
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
+class Run:
+    """A few steps: the weights before, how far each variable moved, the history."""
+
+    def __init__(self, model):
+        self.weights = model.get_weights()
+        start = [v.numpy() for v in model.trainable_variables]
+        self.history = model.fit(dataset(), epochs=2, verbose=0).history
+        ends = [v.numpy() for v in model.trainable_variables]
+        self.moves = [b - a for a, b in zip(start, ends, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def in_float32():
+    """The run of a kind of pretrainer in float32, made once."""
+
+    @functools.cache
+    def run(kind):
+        model = pretrainer("float32", kind)
+        model.compile(keras.optimizers.SGD(0.0005))
+        return Run(model)
+
+    return run
+
+
 class MixedPrecisionTest(TestCase):
     @pytest.mark.parametrize("policy", POLICIES)
     @pytest.mark.parametrize("kind", list(KINDS))
-    def test_a_few_steps_go_as_in_float32(self, policy, kind):
-        reference, model = pretrainer("float32", kind), pretrainer(policy, kind)
-        model.set_weights(reference.get_weights())
-        start = [v.numpy() for v in model.trainable_variables]
-        reference.compile(keras.optimizers.SGD(0.0005))
+    def test_a_few_steps_go_as_in_float32(self, policy, kind, in_float32):
+        expected = in_float32(kind)
+        model = pretrainer(policy, kind)
+        model.set_weights(expected.weights)
         model.compile(keras.optimizers.SGD(0.0005))
         scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         half = policy == "mixed_float16"
         assert scales == half
         if scales:  # It starts where some first steps overflow, which is by design.
             model.optimizer.dynamic_scale.assign(256.0)
-        expected = reference.fit(dataset(), epochs=2, verbose=0).history
-        actual = model.fit(dataset(), epochs=2, verbose=0).history
-        assert actual["skipped_updates"] == [0, 0]
+        actual = Run(model)
+        assert actual.history["skipped_updates"] == [0, 0]
         assert int(model.optimizer.iterations) == 8
         tolerance = 0.01 if half else 0.1
-        for name, values in expected.items():
-            self.assert_close(actual[name], values, rtol=tolerance, atol=tolerance)
-        moves = [
-            [v.numpy() - a for a, v in zip(start, m.trainable_variables, strict=True)]
-            for m in (reference, model)
-        ]
+        for name, values in expected.history.items():
+            self.assert_close(
+                actual.history[name], values, rtol=tolerance, atol=tolerance
+            )
         # bfloat16 keeps eight bits, and a task has four images here.
-        assert cosine(*moves) > (0.98 if half else 0.9)
+        assert cosine(expected.moves, actual.moves) > (0.98 if half else 0.9)
         assert all(v.dtype == "float32" for v in model.trainable_variables)
 
     @pytest.mark.parametrize(

@@ -57,12 +57,13 @@ class GradientsTest(TestCase):
     @pytest.mark.parametrize(
         ("pairing", "num_inner_steps", "scope"),
         [
-            # Three tasks of three steps take half a minute to trace.
+            # Two steps of a ring go through all that three do, and three tasks of
+            # three steps take half a minute to trace.
             pytest.param(*case, marks=pytest.mark.slow)
-            if case[:2] == ("all", 3)
+            if case[1] == 3 or case[:2] == ("all", 2)
             else case
             for case in itertools.product(
-                ["ring", "all"], [0, 1, 3], ["projector", "encoder"]
+                ["ring", "all"], [0, 1, 2, 3], ["projector", "encoder"]
             )
         ],
     )
@@ -142,15 +143,16 @@ class GradientsTest(TestCase):
         model = pretrainer(kind=Pinned, **arguments)
         losses, gradients = model.value_and_gradients(*views)
         # The gradient of the graph, where tasks are batched, is the eager one.
-        in_graph = tf.function(model.value_and_gradients)(*views)[1]
-        for a, b in zip(gradients, in_graph, strict=True):
+        in_graph = tf.function(model.value_and_gradients)
+        for a, b in zip(gradients, in_graph(*views)[1], strict=True):
             self.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
-        @tf.function
         def loss():
-            return model.compute_losses(*views, training=True)[0]["loss"]
+            return in_graph(*views)[0]["loss"]
 
         self.assert_close(losses["loss"], loss(), rtol=1e-12)
+        alone, _ = model.compute_losses(*views, training=True)
+        self.assert_close(losses["loss"], alone["loss"], rtol=1e-12)
         self.check_gradients(loss, model.trainable_variables, gradients)
         return model
 
@@ -280,7 +282,7 @@ class StateTest(TestCase):
 
     @pytest.mark.parametrize("scope", ["projector", "encoder"])
     def test_moving_statistics_see_the_whole_batch_once(self, scope):
-        model = pretrainer(inner_scope=scope, num_inner_steps=3)
+        model = pretrainer(inner_scope=scope, num_inner_steps=2)
         model.compile(keras.optimizers.SGD(0.0))
         views = tiny.views()
         twin = pretrainer(inner_scope=scope)
