@@ -47,6 +47,9 @@ _OBJECTIVES = flags.DEFINE_list("objectives", ["nt_xent"], "Base objectives.")
 _ENCODER = flags.DEFINE_enum(
     "encoder", "convnet", tc2.encoders.names(), "Architecture."
 )
+_ENCODER_ARGUMENTS = flags.DEFINE_string(
+    "encoder_arguments", "{}", "JSON, what `encoders.create` is given besides."
+)
 _STEPS = flags.DEFINE_integer("steps", 250, "Steps of base SSL.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of Adam's cosine.")
@@ -166,7 +169,11 @@ def labelled_batches(data, seed, steps):
 def new_model(arm, objective, seed, data):
     """The encoder of a seed, and the model that trains it; `None` for none."""
     keras.utils.set_random_seed(seed)
-    encoder = tc2.encoders.create(_ENCODER.value, input_shape=data.images.shape[1:])
+    encoder = tc2.encoders.create(
+        _ENCODER.value,
+        input_shape=data.images.shape[1:],
+        **json.loads(_ENCODER_ARGUMENTS.value),
+    )
     if arm.method == "none":
         return encoder, None
     if arm.method == "supervised":
@@ -341,6 +348,7 @@ def main(_):
     data = Data()
     settings = {
         "encoder": _ENCODER.value,
+        **json.loads(_ENCODER_ARGUMENTS.value),
         "steps": _STEPS.value,
         "batch_size": _BATCH_SIZE.value,
         "learning_rate": _LEARNING_RATE.value,
