@@ -17,6 +17,9 @@ QUERIES = {
 class AttentionPooling(keras.layers.Layer):
     """Features of several encoders as one, weighted sample by sample.
 
+    `to_query` starts at zero, and attention at equal weights: scores of random weights
+    would be noise, which few labels cannot take back.
+
     Args:
         feature_dims: list of ints, D_m.
         dim: int.
@@ -44,8 +47,8 @@ class AttentionPooling(keras.layers.Layer):
         self.scales = [self._constant((), "ones", "scale") for _ in feature_dims]
 
         def dense(number, input_dim, **kwargs):
-            initializer = keras.initializers.GlorotUniform(1000 * seed + number)
-            layer = keras.layers.Dense(dim, kernel_initializer=initializer, **kwargs)
+            glorot = keras.initializers.GlorotUniform(1000 * seed + number)
+            layer = keras.layers.Dense(dim, **{"kernel_initializer": glorot, **kwargs})
             layer.build((None, input_dim))
             return layer
 
@@ -53,9 +56,9 @@ class AttentionPooling(keras.layers.Layer):
         self.normalizations = [keras.layers.LayerNormalization() for _ in feature_dims]
         for normalization in self.normalizations:
             normalization.build((None, dim))
-        self.to_query, self.to_key, self.to_value = (
-            dense(number, dim, use_bias=False) for number in range(3)
-        )
+        self.to_query = dense(0, dim, use_bias=False, kernel_initializer="zeros")
+        self.to_key = dense(1, dim, use_bias=False)
+        self.to_value = dense(2, dim, use_bias=False)
         self.built = True
 
     def _constant(self, shape, initializer, name):

@@ -46,9 +46,16 @@ def images(number=12, shape=(6, 6, 1), seed=0):
 LABELS = np.arange(12) % 3
 
 
+def with_scores(model, seed=0):
+    """The model with a W_q that gives encoders different weights."""
+    kernel = model.pooling.to_query.kernel
+    kernel.assign(np.random.default_rng(seed).normal(size=kernel.shape) / 2)
+    return model
+
+
 class AttentionTest(TestCase):
     def test_formulas(self):
-        model = classifier(temperature=0.7)
+        model = with_scores(classifier(temperature=0.7))
         pooling = model.pooling
         parts = features()
         adapted = []
@@ -62,6 +69,7 @@ class AttentionTest(TestCase):
         keys = adapted @ pooling.to_key.kernel.numpy()
         scores = np.sum(query[:, None] * keys, -1) / (np.sqrt(8) * 0.7)
         weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        assert np.std(weights) > 0.05
         self.assert_close(model.attention(parts), weights, rtol=1e-4, atol=1e-5)
         values = adapted @ pooling.to_value.kernel.numpy()
         pooled = np.sum(weights[..., None] * values, 1)
@@ -70,18 +78,27 @@ class AttentionTest(TestCase):
 
     @pytest.mark.parametrize("query", ["mean", "learned", "none"])
     def test_one_encoder_has_all_the_weight(self, query):
-        model = classifier((5,), query=query)
+        model = with_scores(classifier((5,), query=query))
         np.testing.assert_array_equal(model.attention(features(widths=(5,))), 1.0)
 
-    def test_equal_weights(self):
-        self.assert_close(classifier(query="none").attention(features()), 1 / 3)
-        learned = classifier(query="learned").attention(features())
-        assert np.std(learned) > 1e-3
+    @pytest.mark.parametrize("query", ["mean", "learned", "none"])
+    def test_starts_at_equal_weights(self, query):
+        model = classifier(query=query)
+        self.assert_close(model.attention(features()), 1 / 3)
+        model.compile(keras.optimizers.SGD(0.1))
+        model.fit(features(), LABELS, epochs=1, batch_size=12, verbose=0)
+        moved = np.abs(model.pooling.to_query.kernel).max()
+        if query == "none":
+            assert moved == 0
+            self.assert_close(model.attention(features()), 1 / 3)
+        else:
+            assert moved > 1e-3
+            assert np.std(model.attention(features())) > 1e-3
 
     @pytest.mark.parametrize("query", ["mean", "learned"])
     def test_permuting_encoders_permutes_the_attention(self, query):
         order = [2, 0, 1]
-        model = classifier(query=query)
+        model = with_scores(classifier(query=query))
         other = classifier([WIDTHS[m] for m in order], query=query)
         for name in ("to_query", "to_key", "to_value"):
             weights = getattr(model.pooling, name).get_weights()
@@ -92,6 +109,7 @@ class AttentionTest(TestCase):
                 weights = getattr(model.pooling, name)[m].get_weights()
                 getattr(other.pooling, name)[position].set_weights(weights)
         parts = features()
+        assert np.std(model.attention(parts)) > 0.05
         permuted = [parts[m] for m in order]
         self.assert_close(
             other.attention(permuted), model.attention(parts)[:, order], atol=1e-6
