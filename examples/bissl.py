@@ -16,10 +16,10 @@ settings in the same folder are refused. Choose settings with `--evaluate_on=val
 (a fifth of the labelled images) on seeds that the final table does not use:
 
     python examples/bissl.py --evaluate_on=validation --seeds=100,101 --arms=BiSSL \
-        --proximity_weight=0.01 --proximity_weight=0.1 --output_dir=runs/bissl_settings
+        --proximity_weight=0.1 --proximity_weight=1 --output_dir=runs/bissl_settings
 
-λ is 0.1, not the authors' 0.001, which is for 500 alternations: in 10 of them it leaves
-the encoders to themselves.
+λ is 1, chosen so, not the authors' 0.001, which is for 500 alternations: in 10 of them
+it leaves the encoders to themselves.
 """
 
 import itertools
@@ -62,7 +62,7 @@ _LOWER = flags.DEFINE_integer("lower_steps", 20, "SimCLR steps an alternation.")
 _UPPER = flags.DEFINE_integer("upper_steps", 8, "Downstream steps an alternation.")
 _UPPER_BATCH = flags.DEFINE_integer("upper_batch_size", 64, "Labelled images a step.")
 _PROXIMITY = flags.DEFINE_multi_float(
-    "proximity_weight", 0.1, "λ, the pull between the encoders; repeat it for several."
+    "proximity_weight", 1.0, "λ, the pull between the encoders; repeat it for several."
 )
 _DAMPING = flags.DEFINE_multi_float("damping", 10.0, "δ of the Hessian; the same.")
 _LOWER_RATE = flags.DEFINE_float("lower_learning_rate", 1e-3, "Adam's, lower level.")

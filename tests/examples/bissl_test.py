@@ -43,7 +43,7 @@ class BiSSLTest(TestCase):
         assert result.returncode == 0, result.stderr[-4000:]
         assert "upper 1/1 of alternation 1/1" in result.stdout
         files = sorted(path.name for path in (tmp_path / "runs").iterdir())
-        assert files == ["BiSSL-0.1-0.1-10.0-3.json", "fine-tuning-3.json"]
+        assert files == ["BiSSL-1.0-0.1-10.0-3.json", "fine-tuning-3.json"]
         kept = {name: (tmp_path / "runs" / name).read_text() for name in files}
 
         # More settings join the folder; what is there is not made again.
@@ -51,7 +51,7 @@ class BiSSLTest(TestCase):
             tmp_path,
             "--seeds=3",
             "--arms=fine-tuning,BiSSL,BiSSL identity",
-            "--proximity_weight=0.1",
+            "--proximity_weight=1",
             "--damping=10",
             "--damping=100",
         )
@@ -70,8 +70,8 @@ class BiSSLTest(TestCase):
         assert all(0 <= record["accuracy"] <= 1 for record in written["runs"])
         assert runs["BiSSL", 10]["logged"]["phase"] == 2
         table = (tmp_path / "table.md").read_text()
-        assert "| BiSSL (λ 0.1, rate 0.1, δ 100) | 1 |" in table
-        assert "| BiSSL identity (λ 0.1, rate 0.1) | 1 |" in table
+        assert "| BiSSL (λ 1, rate 0.1, δ 100) | 1 |" in table
+        assert "| BiSSL identity (λ 1, rate 0.1) | 1 |" in table
 
         result = run(tmp_path, "--evaluate_on=validation")
         assert "holds runs with other settings" in result.stderr
