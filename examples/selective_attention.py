@@ -104,25 +104,55 @@ def useless(encoder):
     return keras.Model(images, x, name="useless")
 
 
-def residual_accuracies(sources, labelled, test, seed):
-    """Accuracy of a small encoder from scratch, alone and beside frozen sources."""
-    images, labels = labelled
-    data = tf.data.Dataset.from_tensor_slices((images, labels))
-    data = data.shuffle(len(labels), seed=seed).repeat().batch(min(64, len(labels)))
-    rows = {}
-    for name, source in {"small encoder alone": None, **sources}.items():
+class Residual:
+    """A small encoder trained from scratch, alone and beside frozen sources.
+
+    Args:
+        sources: dict from the name of a row to an encoder.
+    """
+
+    def __init__(self, sources):
+        self.sources = {"small encoder alone": None, **sources}
+        # Compiled once: name to model, and its optimizer's first state.
+        self.compiled = {}
+
+    def accuracies(self, labelled, test, seed):
+        """Accuracy of each, trained anew from the weights of a seed."""
+        images, labels = labelled
+        data = tf.data.Dataset.from_tensor_slices((images, labels))
+        data = data.shuffle(len(labels), seed=seed).repeat().batch(min(64, len(labels)))
+        rows = {}
+        for name in self.sources:
+            model = self.model(name, seed)
+            model.fit(data, epochs=1, steps_per_epoch=_RESIDUAL.value, verbose=0)
+            rows[name] = model.evaluate(*test, batch_size=256, verbose=0)[1]
+        return rows
+
+    def model(self, name, seed):
+        """The compiled model of a row, its state that of a new one."""
+        new = self.new_model(name, seed)
+        if name not in self.compiled:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            new.compile(keras.optimizers.Adam(3e-3), loss=loss, metrics=["accuracy"])
+            new.optimizer.build(new.trainable_variables)
+            start = [variable.numpy() for variable in new.optimizer.variables]
+            self.compiled[name] = new, start
+        model, start = self.compiled[name]
+        model.set_weights(new.get_weights())
+        for variable, value in zip(model.optimizer.variables, start, strict=True):
+            variable.assign(value)
+        return model
+
+    def new_model(self, name, seed):
+        """A new model of a row, all of whose weights are built."""
         target = new_encoder(seed, widths=(8, 16, 32))
-        if source is None:
-            normalization = keras.layers.LayerNormalization(center=False, scale=False)
-            head = keras.layers.Dense(10)
-            model = keras.Sequential([keras.Input(SHAPE), target, normalization, head])
-        else:
-            model = tc2.transfer.ResidualFeatureClassifier(source, target, 10)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(3e-3), loss=loss, metrics=["accuracy"])
-        model.fit(data, epochs=1, steps_per_epoch=_RESIDUAL.value, verbose=0)
-        rows[name] = model.evaluate(*test, batch_size=256, verbose=0)[1]
-    return rows
+        if self.sources[name] is not None:
+            return tc2.transfer.ResidualFeatureClassifier(
+                self.sources[name], target, 10
+            )
+        normalization = keras.layers.LayerNormalization(center=False, scale=False)
+        head = keras.layers.Dense(10)
+        return keras.Sequential([keras.Input(SHAPE), target, normalization, head])
 
 
 def few(labels, number, seed):
@@ -195,6 +225,13 @@ def main(_):
         name: pretrained(name, unlabelled, folder / "encoders")
         for name in _OBJECTIVES.value
     }
+    helpful = encoders[_OBJECTIVES.value[0]]
+    residual = Residual(
+        {
+            "residual, helpful source": helpful,
+            "residual, useless source": useless(helpful),
+        }
+    )
     attention = tc2.transfer.SelectiveAttentionClassifier(list(encoders.values()), 10)
     features, test_features = attention.encode(images), attention.encode(test[0])
     for seed in map(int, _SEEDS.value):
@@ -203,9 +240,10 @@ def main(_):
             path = folder / "runs" / f"{number}-{seed}.json"
             if path.exists():
                 continue
+            labelled = images[chosen], labels[chosen]
             rows = tc2.transfer.compare_encoders(
                 encoders,
-                (images[chosen], labels[chosen]),
+                labelled,
                 test,
                 train_features=[part[chosen] for part in features],
                 test_features=test_features,
@@ -214,13 +252,7 @@ def main(_):
                 seed=seed,
             )
             if _RESIDUAL.value:
-                helpful = encoders[_OBJECTIVES.value[0]]
-                sources = {
-                    "residual, helpful source": helpful,
-                    "residual, useless source": useless(helpful),
-                }
-                labelled = images[chosen], labels[chosen]
-                rows |= residual_accuracies(sources, labelled, test, seed)
+                rows |= residual.accuracies(labelled, test, seed)
             record = {"labels_per_class": number, "seed": seed, "accuracy": rows}
             record["commit"] = compare_report.commit()
             write(path, json.dumps(record, indent=1))

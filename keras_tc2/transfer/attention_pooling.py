@@ -18,7 +18,9 @@ class AttentionPooling(keras.layers.Layer):
     """Features of several encoders as one, weighted sample by sample.
 
     `to_query` starts at zero, and attention at equal weights: scores of random weights
-    would be noise, which few labels cannot take back.
+    would be noise, which few labels cannot take back. What trains from there aligns
+    queries with keys, so scores grow with `dim`, not with its root, and are divided by
+    `dim`: at every width a step of Adam moves them as little.
 
     Args:
         feature_dims: list of ints, D_m.
@@ -93,7 +95,7 @@ class AttentionPooling(keras.layers.Layer):
         query = at_least_float32(self.to_query(QUERIES[self.query](adapted)))
         keys = at_least_float32(self.to_key(adapted))
         scores = ops.einsum("bd,bmd->bm", query, keys)
-        attention = ops.softmax(scores / (self.dim**0.5 * self.temperature), axis=-1)
+        attention = ops.softmax(scores / (self.dim * self.temperature), axis=-1)
         values = self.to_value(adapted)
         pooled = ops.einsum("bm,bmd->bd", ops.cast(attention, values.dtype), values)
         return pooled, attention
