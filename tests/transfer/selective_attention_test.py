@@ -85,7 +85,7 @@ class AttentionTest(TestCase):
     def test_starts_at_equal_weights(self, query):
         model = classifier(query=query)
         self.assert_close(model.attention(features()), 1 / 3)
-        model.compile(keras.optimizers.SGD(0.1))
+        model.compile(keras.optimizers.SGD(1.0))
         model.fit(features(), LABELS, epochs=1, batch_size=12, verbose=0)
         moved = np.abs(model.pooling.to_query.kernel).max()
         if query == "none":
