@@ -6,7 +6,8 @@ For every seed: a small encoder is pre-trained by SimCLR on Fashion-MNIST images
 labels; then it is fine-tuned on a few labelled digits of MNIST, at once, or after
 BiSSL, which goes on with SimCLR while it aligns the encoder with the digits. Controls:
 BiSSL without the Hessian (`solver="identity"`), as many more steps of SimCLR as BiSSL
-makes, and three times as many epochs of fine-tuning. All share the pre-training, the
+makes, and three times as many epochs of fine-tuning, plain and on the random crops
+that BiSSL sees of the labelled images. All share the pre-training, the
 labelled images and the seed of fine-tuning, so differences are paired. Writes
 `results.json` and `table.md`.
 
@@ -107,6 +108,11 @@ def simclr_steps(pretrainer, images, steps, learning_rate, seed):
     pretrainer.fit(views, epochs=1, steps_per_epoch=steps, verbose=2)
 
 
+def crops(seed):
+    """What moves a digit, but does not turn it into another."""
+    return tc2.augment.RandomResizedCrop(IMAGE_SIZE, area_range=(0.7, 1.0), seed=seed)
+
+
 def bissl(pretrainer, images, labelled, seed, *, upper_learning_rate, **settings):
     """Trains the pretrainer's encoder by BiSSL; what it logged in the last epoch."""
     model = tc2.BiSSLTrainer.from_pretrainer(
@@ -129,8 +135,7 @@ def bissl(pretrainer, images, labelled, seed, *, upper_learning_rate, **settings
         ),
         head_optimizer=keras.optimizers.SGD(upper_learning_rate, momentum=0.9),
     )
-    # What moves a digit, but does not turn it into another.
-    shift = tc2.augment.RandomResizedCrop(IMAGE_SIZE, area_range=(0.7, 1.0), seed=seed)
+    shift = crops(seed)
     digits = tf.data.Dataset.from_tensor_slices(labelled)
     digits = digits.shuffle(len(labelled[1]), seed=seed).repeat()
     digits = digits.batch(min(_UPPER_BATCH.value, len(labelled[1])))
@@ -171,11 +176,15 @@ def run(arm, settings, seed, pretrainer, images, digits):
         solver = "identity" if arm.endswith("identity") else "conjugate_gradient"
         logged = bissl(pretrainer, images, labelled, seed, solver=solver, **settings)
     seconds = time.perf_counter() - began
+    crop = crops(seed)
     tuned = tc2.transfer.fine_tune(
         pretrainer.encoder,
         labelled,
         tuple(part[: _TEST.value] for part in test),
-        epochs=_EPOCHS.value * (3 if arm == "longer fine-tuning" else 1),
+        epochs=_EPOCHS.value * (3 if arm.startswith("longer") else 1),
+        augmentation=(lambda x: tf.cast(255 * crop(x), "uint8"))
+        if arm.endswith("crops")
+        else None,
         seed=seed,
     )
     return {

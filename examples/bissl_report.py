@@ -5,6 +5,7 @@ import numpy as np
 ARMS = (
     "fine-tuning",
     "longer fine-tuning",
+    "longer fine-tuning on crops",
     "more SimCLR",
     "BiSSL",
     "BiSSL identity",

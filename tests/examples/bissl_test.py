@@ -50,7 +50,7 @@ class BiSSLTest(TestCase):
         result = run(
             tmp_path,
             "--seeds=3",
-            "--arms=fine-tuning,BiSSL,BiSSL identity",
+            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL,BiSSL identity",
             "--proximity_weight=1",
             "--damping=10",
             "--damping=100",
@@ -63,6 +63,7 @@ class BiSSLTest(TestCase):
         runs = {(r["arm"], r["settings"].get("damping")): r for r in written["runs"]}
         assert set(runs) == {
             ("fine-tuning", None),
+            ("longer fine-tuning on crops", None),
             ("BiSSL", 10),
             ("BiSSL", 100),
             ("BiSSL identity", None),
