@@ -7,9 +7,9 @@ labels; then it is fine-tuned on a few labelled digits of MNIST, at once, or aft
 BiSSL, which goes on with SimCLR while it aligns the encoder with the digits. Controls:
 BiSSL without the Hessian (`solver="identity"`), as many more steps of SimCLR as BiSSL
 makes, and three times as many epochs of fine-tuning, plain and on the random crops
-that BiSSL sees of the labelled images. All share the pre-training, the
-labelled images and the seed of fine-tuning, so differences are paired. Writes
-`results.json` and `table.md`.
+that BiSSL sees of the labelled images; the last also after BiSSL. All share the
+pre-training, the labelled images and the seed of fine-tuning, so differences are
+paired. Writes `results.json` and `table.md`.
 
 Every arm and seed is a file of its own in `runs/`: the same command continues where it
 was stopped, and more seeds, arms and settings of BiSSL can be added later. Other
@@ -173,18 +173,16 @@ def run(arm, settings, seed, pretrainer, images, digits):
         steps = _ALTERNATIONS.value * _LOWER.value
         simclr_steps(pretrainer, images, steps, _LOWER_RATE.value, seed + 1000)
     elif arm.startswith("BiSSL"):
-        solver = "identity" if arm.endswith("identity") else "conjugate_gradient"
+        solver = "identity" if "identity" in arm else "conjugate_gradient"
         logged = bissl(pretrainer, images, labelled, seed, solver=solver, **settings)
     seconds = time.perf_counter() - began
-    crop = crops(seed)
+    crop, on_crops = crops(seed), arm.endswith("crops")
     tuned = tc2.transfer.fine_tune(
         pretrainer.encoder,
         labelled,
         tuple(part[: _TEST.value] for part in test),
-        epochs=_EPOCHS.value * (3 if arm.startswith("longer") else 1),
-        augmentation=(lambda x: tf.cast(255 * crop(x), "uint8"))
-        if arm.endswith("crops")
-        else None,
+        epochs=_EPOCHS.value * (3 if arm.startswith("longer") or on_crops else 1),
+        augmentation=(lambda x: tf.cast(255 * crop(x), "uint8")) if on_crops else None,
         seed=seed,
     )
     return {
@@ -205,7 +203,7 @@ def variants():
         if arm.startswith("BiSSL"):
             grid["proximity_weight"] = _PROXIMITY.value
             grid["upper_learning_rate"] = _UPPER_RATE.value
-        if arm == "BiSSL":
+        if arm.startswith("BiSSL") and "identity" not in arm:
             grid["damping"] = _DAMPING.value
         for values in itertools.product(*grid.values()):
             yield arm, dict(zip(grid, values, strict=True))

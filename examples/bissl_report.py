@@ -9,6 +9,8 @@ ARMS = (
     "more SimCLR",
     "BiSSL",
     "BiSSL identity",
+    "BiSSL then crops",
+    "BiSSL identity then crops",
 )
 
 

@@ -50,7 +50,8 @@ class BiSSLTest(TestCase):
         result = run(
             tmp_path,
             "--seeds=3",
-            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL,BiSSL identity",
+            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL,BiSSL identity,"
+            "BiSSL identity then crops",
             "--proximity_weight=1",
             "--damping=10",
             "--damping=100",
@@ -67,6 +68,7 @@ class BiSSLTest(TestCase):
             ("BiSSL", 10),
             ("BiSSL", 100),
             ("BiSSL identity", None),
+            ("BiSSL identity then crops", None),
         }
         assert all(0 <= record["accuracy"] <= 1 for record in written["runs"])
         assert runs["BiSSL", 10]["logged"]["phase"] == 2
