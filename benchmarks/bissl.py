@@ -11,6 +11,9 @@
   makes upper steps, each in a fresh process.
 - accuracy: on a small pre-trained network in float64, the relative error of each solver
   against a direct solve with the whole Hessian, by iterations and damping.
+
+`--parts` names what is measured; the other parts of the file stay as they are. Every
+part has its own command, commit, machine and settings.
 """
 
 import json
@@ -243,23 +246,16 @@ def main(_):
         return
     output = pathlib.Path(_OUTPUT.value)
     results = json.loads(output.read_text()) if output.exists() else {}
-    results["machine"] = {**measure.machine(), "seed": 0}
-    results["settings"] = {
-        "encoder": "convnet",
-        "objective": "nt_xent",
-        "batch_size": _BATCH_SIZE.value,
-        "upper_batch_size": _UPPER_BATCH.value,
-        "rounds": _ROUNDS.value,
-        "solver_iterations": 5,
-    }
     # The last part leaves double precision behind.
-    for part, function in (
-        ("memory", measure_memory),
-        ("cost", measure_cost),
-        ("accuracy", measure_accuracy),
-    ):
+    for part, (function, settings) in {
+        "memory": (measure_memory, (_BATCH_SIZE, _UPPER_BATCH)),
+        "cost": (measure_cost, (_BATCH_SIZE, _UPPER_BATCH, _ROUNDS)),
+        "accuracy": (measure_accuracy, (_PRETRAINING,)),
+    }.items():
         if part in _PARTS.value:
-            results[part] = function()
+            made = {**measure.machine(), "seed": 0}
+            made |= {flag.name: flag.value for flag in settings}
+            results[part] = {"made": made, **function()}
             output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 

@@ -6,15 +6,26 @@ For every seed: a small encoder is pre-trained by SimCLR on Fashion-MNIST images
 labels; then it is fine-tuned on a few labelled digits of MNIST, at once, or after
 BiSSL, which goes on with SimCLR while it aligns the encoder with the digits. Controls:
 BiSSL without the Hessian (`solver="identity"`), as many more steps of SimCLR as BiSSL
-makes, and three times as many epochs of fine-tuning. All share the pre-training, the
-labelled images and the seed of fine-tuning, so differences are paired. Writes
-`results.json` and `table.md`.
+makes, and three times as many epochs of fine-tuning, plain and on the random crops
+that BiSSL sees of the labelled images; the last also after BiSSL. All share the
+pre-training, the labelled images and the seed of fine-tuning, so differences are
+paired. Writes `results.json` and `table.md`.
 
-λ is 0.1, not the authors' 0.001, which is for 500 alternations: in 10 of them it leaves
-the encoders to themselves.
+Every arm and seed is a file of its own in `runs/`: the same command continues where it
+was stopped, and more seeds, arms and settings of BiSSL can be added later. Other
+settings in the same folder are refused. Choose settings with `--evaluate_on=validation`
+(a fifth of the labelled images) on seeds that the final table does not use:
+
+    python examples/bissl.py --evaluate_on=validation --seeds=100,101 --arms=BiSSL \
+        --proximity_weight=0.1 --proximity_weight=1 --output_dir=runs/bissl_settings
+
+λ is 1, chosen so, not the authors' 0.001, which is for 500 alternations: in 10 of them
+it leaves the encoders to themselves.
 """
 
+import itertools
 import json
+import math
 import os
 import pathlib
 import sys
@@ -22,23 +33,18 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import compare_report
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
+from bissl_report import ARMS, label, table
+from run_folder import check_settings, write
+from validation import last_fifth
 
 import keras_tc2 as tc2
 
 DATA = pathlib.Path(__file__).parent / "data"
 IMAGE_SIZE = 28
-ARMS = (
-    "fine-tuning",
-    "longer fine-tuning",
-    "more SimCLR",
-    "BiSSL",
-    "BiSSL, identity",
-)
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/bissl", "Where results go.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Of everything that is drawn.")
@@ -46,16 +52,27 @@ _ARMS = flags.DEFINE_list("arms", list(ARMS), "What to fine-tune after.")
 _STEPS = flags.DEFINE_integer("steps", 300, "Steps of pre-training.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step of SimCLR.")
 _LABELS = flags.DEFINE_integer("labels_per_class", 20, "Labelled digits.")
-_TEST = flags.DEFINE_integer("test_images", 2000, "Digits that are tested.")
+_EVALUATE_ON = flags.DEFINE_enum(
+    "evaluate_on", "test", ["test", "validation"], "Validation is a fifth of train."
+)
+_TEST = flags.DEFINE_integer("test_images", 2000, "At most so many are measured on.")
 _WARM_UP = flags.DEFINE_integer("warmup_steps", 150, "Steps of the head alone.")
 _ALTERNATIONS = flags.DEFINE_integer("num_alternations", 10, "Of both levels.")
 _LOWER = flags.DEFINE_integer("lower_steps", 20, "SimCLR steps an alternation.")
 _UPPER = flags.DEFINE_integer("upper_steps", 8, "Downstream steps an alternation.")
 _UPPER_BATCH = flags.DEFINE_integer("upper_batch_size", 64, "Labelled images a step.")
-_PROXIMITY = flags.DEFINE_float("proximity_weight", 0.1, "Pull between the encoders.")
+_PROXIMITY = flags.DEFINE_multi_float(
+    "proximity_weight", 1.0, "λ, the pull between the encoders; repeat it for several."
+)
+_DAMPING = flags.DEFINE_multi_float("damping", 10.0, "δ of the Hessian; the same.")
 _LOWER_RATE = flags.DEFINE_float("lower_learning_rate", 1e-3, "Adam's, lower level.")
-_UPPER_RATE = flags.DEFINE_float("upper_learning_rate", 0.1, "SGD's, upper level.")
+_UPPER_RATE = flags.DEFINE_multi_float(
+    "upper_learning_rate", 0.1, "SGD's, upper level and head; the same."
+)
 _EPOCHS = flags.DEFINE_integer("fine_tuning_epochs", 20, "At most.")
+# Of these a folder may hold several.
+_VARIED = ("output_dir", "seeds", "arms")
+_VARIED += ("proximity_weight", "damping", "upper_learning_rate")
 
 
 def load(name, split):
@@ -88,7 +105,12 @@ def simclr_steps(pretrainer, images, steps, learning_rate, seed):
     pretrainer.fit(views, epochs=1, steps_per_epoch=steps, verbose=2)
 
 
-def bissl(pretrainer, images, labelled, solver, seed):
+def crops(seed):
+    """What moves a digit, but does not turn it into another."""
+    return tc2.augment.RandomResizedCrop(IMAGE_SIZE, area_range=(0.7, 1.0), seed=seed)
+
+
+def bissl(pretrainer, images, labelled, seed, *, upper_learning_rate, **settings):
     """Trains the pretrainer's encoder by BiSSL; what it logged in the last epoch."""
     model = tc2.BiSSLTrainer.from_pretrainer(
         pretrainer,
@@ -97,8 +119,7 @@ def bissl(pretrainer, images, labelled, solver, seed):
         num_alternations=_ALTERNATIONS.value,
         lower_steps=_LOWER.value,
         upper_steps=_UPPER.value,
-        proximity_weight=_PROXIMITY.value,
-        solver=solver,
+        **settings,
     )
     upper_steps = _ALTERNATIONS.value * _UPPER.value
     schedule = keras.optimizers.schedules.CosineDecay
@@ -107,125 +128,144 @@ def bissl(pretrainer, images, labelled, solver, seed):
             schedule(_LOWER_RATE.value, _ALTERNATIONS.value * _LOWER.value)
         ),
         upper_optimizer=keras.optimizers.SGD(
-            schedule(_UPPER_RATE.value, upper_steps), momentum=0.9
+            schedule(upper_learning_rate, upper_steps), momentum=0.9
         ),
-        head_optimizer=keras.optimizers.SGD(_UPPER_RATE.value, momentum=0.9),
+        head_optimizer=keras.optimizers.SGD(upper_learning_rate, momentum=0.9),
     )
-    # What moves a digit, but does not turn it into another.
-    shift = tc2.augment.RandomResizedCrop(IMAGE_SIZE, area_range=(0.7, 1.0), seed=seed)
+    shift = crops(seed)
     digits = tf.data.Dataset.from_tensor_slices(labelled)
     digits = digits.shuffle(len(labelled[1]), seed=seed).repeat()
     digits = digits.batch(min(_UPPER_BATCH.value, len(labelled[1])))
     digits = digits.map(lambda x, y: (shift(x), y))
     data = tf.data.Dataset.zip((views_of(images, seed + 1000).repeat(), digits))
     history = model.fit(data, epochs=1, steps_per_epoch=model.num_steps, verbose=2)
-    return {name: values[-1] for name, values in history.history.items()}
+    last = {name: values[-1] for name, values in history.history.items()}
+    return {name: x if math.isfinite(x) else None for name, x in last.items()}
 
 
-def run_seed(seed, images, digits):
-    """Accuracy and seconds of every arm."""
+def pretrained(seed, images, folder):
+    """SimCLR's encoder and projector of a seed, trained once for a folder."""
     keras.utils.set_random_seed(seed)
     encoder = tc2.encoders.create("convnet", input_shape=(IMAGE_SIZE, IMAGE_SIZE, 1))
     pretrainer = tc2.SSLPretrainer(encoder, objective="nt_xent")
-    simclr_steps(pretrainer, images, _STEPS.value, 1e-2, seed)
-    start = pretrainer.get_weights()
-    (train, labels), (test, test_labels) = digits
-    labelled = few(train, labels, _LABELS.value, seed)
-    results = {}
+    path = folder / f"{seed}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            pretrainer.set_weights([kept[name] for name in kept.files])
+    else:
+        simclr_steps(pretrainer, images, _STEPS.value, 1e-2, seed)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, *pretrainer.get_weights())
+        os.replace(partial, path)
+    return pretrainer
+
+
+def run(arm, settings, seed, pretrainer, images, digits):
+    """Accuracy and seconds of one arm after a pre-training."""
+    train, test = digits
+    labelled = few(*train, _LABELS.value, seed)
+    keras.utils.set_random_seed(seed)
+    began, logged = time.perf_counter(), {}
+    if arm == "more SimCLR":
+        steps = _ALTERNATIONS.value * _LOWER.value
+        simclr_steps(pretrainer, images, steps, _LOWER_RATE.value, seed + 1000)
+    elif arm.startswith("BiSSL"):
+        solver = "identity" if "identity" in arm else "conjugate_gradient"
+        logged = bissl(pretrainer, images, labelled, seed, solver=solver, **settings)
+    seconds = time.perf_counter() - began
+    crop, on_crops = crops(seed), arm.endswith("crops")
+    tuned = tc2.transfer.fine_tune(
+        pretrainer.encoder,
+        labelled,
+        tuple(part[: _TEST.value] for part in test),
+        epochs=_EPOCHS.value * (3 if arm.startswith("longer") or on_crops else 1),
+        augmentation=(lambda x: tf.cast(255 * crop(x), "uint8")) if on_crops else None,
+        seed=seed,
+    )
+    return {
+        "arm": arm,
+        "settings": settings,
+        "seed": seed,
+        "accuracy": tuned["accuracy"],
+        "seconds_before_fine_tuning": round(seconds, 2),
+        "logged": logged,
+        "commit": tc2.provenance.commit(),
+    }
+
+
+def variants():
+    """Every arm, with the settings of BiSSL it is run with."""
     for arm in _ARMS.value:
-        print(f"\nseed {seed}: {arm}", flush=True)
-        pretrainer.set_weights(start)
-        keras.utils.set_random_seed(seed)
-        began, logged = time.perf_counter(), {}
-        if arm == "more SimCLR":
-            steps = _ALTERNATIONS.value * _LOWER.value
-            simclr_steps(pretrainer, images, steps, _LOWER_RATE.value, seed + 1000)
-        elif arm.startswith("BiSSL"):
-            solver = "identity" if arm.endswith("identity") else "conjugate_gradient"
-            logged = bissl(pretrainer, images, labelled, solver, seed)
-        seconds = time.perf_counter() - began
-        tuned = tc2.transfer.fine_tune(
-            encoder,
-            labelled,
-            (test[: _TEST.value], test_labels[: _TEST.value]),
-            epochs=_EPOCHS.value * (3 if arm == "longer fine-tuning" else 1),
-            seed=seed,
-        )
-        results[arm] = {
-            "accuracy": tuned["accuracy"],
-            "seconds_before_fine_tuning": seconds,
-            "logged": logged,
-        }
-        print(f"accuracy {100 * tuned['accuracy']:.2f} %", flush=True)
-    return results
-
-
-def table(runs):
-    """One row an arm: accuracy, and its paired difference to fine-tuning at once."""
-    first = _ARMS.value[0]
-    lines = [
-        f"| before fine-tuning | accuracy, % | minus {first}, points | seeds above | "
-        "seconds |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for arm in _ARMS.value:
-        scores = np.array([100 * run[arm]["accuracy"] for run in runs.values()])
-        base = np.array([100 * run[first]["accuracy"] for run in runs.values()])
-        seconds = [run[arm]["seconds_before_fine_tuning"] for run in runs.values()]
-        gain = scores - base
-        cells = [arm, mean_and_spread(scores)]
-        cells += (
-            ["", ""]
-            if arm == first
-            else [
-                mean_and_spread(gain, sign="+"),
-                f"{np.sum(gain > 0)}/{len(gain)}",
-            ]
-        )
-        lines.append(f"| {' | '.join(cells)} | {np.mean(seconds):.0f} |")
-    return "\n".join(lines)
-
-
-def mean_and_spread(values, sign=""):
-    """Mean and standard deviation over seeds."""
-    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{np.mean(values):{sign}.2f}{spread}"
+        grid = {}
+        if arm.startswith("BiSSL"):
+            grid["proximity_weight"] = _PROXIMITY.value
+            grid["upper_learning_rate"] = _UPPER_RATE.value
+        if arm.startswith("BiSSL") and "identity" not in arm:
+            grid["damping"] = _DAMPING.value
+        for values in itertools.product(*grid.values()):
+            yield arm, dict(zip(grid, values, strict=True))
 
 
 def provenance():
     """Where the numbers come from."""
     return {
         "command": " ".join(["python", *sys.argv]),
-        "commit": compare_report.commit(),
-        "machine": compare_report.machine(),
+        "commit": tc2.provenance.commit(),
+        "machine": tc2.provenance.machine(),
         "keras_tc2": tc2.__version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "flags": {
-            flag.name: flag.value
-            for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-        },
+        "flags": flag_values(),
     }
 
 
+def flag_values():
+    """What this program was asked for."""
+    chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag.value for flag in chosen}
+
+
 def main(_):
-    """Runs every seed; writes after each."""
+    """Makes the runs that are missing, seed after seed; writes after each."""
     logging.set_verbosity(logging.WARNING)
     unknown = set(_ARMS.value) - set(ARMS)
     if unknown:
         raise app.UsageError(f"--arms: {sorted(unknown)} are not among {list(ARMS)}.")
     folder = pathlib.Path(_OUTPUT_DIR.value)
-    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("runs", "pretrained"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    settings = {k: v for k, v in flag_values().items() if k not in _VARIED}
+    check_settings(folder, settings)
     images, _ = load("fashion_mnist_subset", "train")
     digits = load("mnist_subset", "train"), load("mnist_subset", "test")
-    runs = {}
-    for seed in _SEEDS.value:
-        runs[seed] = run_seed(int(seed), images, digits)
-        results = {**provenance(), "runs": runs}
-        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = table(runs)
-    (folder / "table.md").write_text(text + "\n")
-    print(f"\nAccuracy on unseen digits, {len(runs)} paired seeds:\n\n{text}")
+    if _EVALUATE_ON.value == "validation":
+        digits = last_fifth(*digits[0])
+    for seed in map(int, _SEEDS.value):
+        pretrainer = pretrained(seed, images, folder / "pretrained")
+        start = pretrainer.get_weights()
+        for arm, settings in variants():
+            name = [arm.replace(" ", "_"), *settings.values(), seed]
+            path = folder / "runs" / f"{'-'.join(map(str, name))}.json"
+            if path.exists():
+                continue
+            print(f"\nseed {seed}: {arm} {settings}", flush=True)
+            pretrainer.set_weights(start)
+            record = run(arm, settings, seed, pretrainer, images, digits)
+            write(path, json.dumps(record, indent=1))
+            print(f"accuracy {100 * record['accuracy']:.2f} %", flush=True)
+            report(folder)
+    print(f"\nAccuracy on unseen digits, paired by seed:\n\n{report(folder)}")
+
+
+def report(folder):
+    """Writes what all runs of a folder say; returns the table."""
+    records = [json.loads(p.read_text()) for p in (folder / "runs").glob("*.json")]
+    records.sort(key=lambda record: (record["seed"], label(record)))
+    results = {**provenance(), "runs": records}
+    write(folder / "results.json", json.dumps(results, indent=1) + "\n")
+    text = table(records)
+    write(folder / "table.md", text + "\n")
+    return text
 
 
 if __name__ == "__main__":

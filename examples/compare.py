@@ -32,6 +32,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 from compare_arms import ALL_ARMS, ARMS, described
+from run_folder import check_settings, write
 
 import keras_tc2 as tc2
 
@@ -276,33 +277,6 @@ class Trainer:
         for variable in model.optimizer.variables:
             variable.assign(tf.zeros_like(variable))
         return encoder, model
-
-
-def write(path, text):
-    """Writes a file whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def check_settings(folder, settings):
-    """Keeps the settings of a folder; refuses others.
-
-    Raises:
-        ValueError: if the folder holds runs with other settings.
-    """
-    path = folder / "settings.json"
-    if path.exists():
-        old = json.loads(path.read_text())
-        different = [key for key in settings if old.get(key) != settings[key]]
-        if different:
-            was = {key: old.get(key) for key in different}
-            now = {key: settings[key] for key in different}
-            raise ValueError(
-                f"{folder} holds runs with other settings: {was}, and now {now}. They "
-                "cannot share a table: give another --output_dir, or the old settings."
-            )
-    write(path, json.dumps(settings, indent=1))
 
 
 def is_finished(path, arm):

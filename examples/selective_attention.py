@@ -10,6 +10,11 @@ best single encoder fine-tuned). In the same table, residual features: a small e
 trained from scratch beside a source that helps, beside a useless source, which knows
 nothing of an image but its brightness, and alone.
 Writes `results.json`, `table.md` and `attention.png`.
+
+Encoders are kept in `encoders/`, and every draw of labels in `runs/`: the same command
+continues where it was stopped, and more draws can be added later. Other settings in the
+same folder are refused. Choose settings with `--evaluate_on=validation` (a fifth of the
+labelled images) on draws that the final table does not use.
 """
 
 import json
@@ -19,11 +24,12 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import compare_report
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
+from run_folder import check_settings, write
+from validation import last_fifth
 
 import keras_tc2 as tc2
 
@@ -40,10 +46,15 @@ _STEPS = flags.DEFINE_integer("steps", 300, "Steps of each pre-training.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _SHOTS = flags.DEFINE_list("shots", ["1", "5", "10", "50"], "Labelled images a class.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Draws of the labels.")
-_TEST = flags.DEFINE_integer("test_images", 2000, "Digits that are tested.")
+_EVALUATE_ON = flags.DEFINE_enum(
+    "evaluate_on", "test", ["test", "validation"], "Validation is a fifth of train."
+)
+_TEST = flags.DEFINE_integer("test_images", 2000, "At most so many are measured on.")
 _EPOCHS = flags.DEFINE_integer("epochs", 100, "Of attention.")
 _TUNING = flags.DEFINE_integer("fine_tuning_epochs", 10, "At most; 0 for none.")
-_RESIDUAL = flags.DEFINE_integer("residual_steps", 150, "Steps of residual features.")
+_RESIDUAL = flags.DEFINE_integer(
+    "residual_steps", 150, "Steps of residual features; 0 for none."
+)
 
 
 def load(name, split):
@@ -58,8 +69,11 @@ def new_encoder(seed, **arguments):
     return tc2.encoders.create("convnet", input_shape=SHAPE, **arguments)
 
 
-def pretrained(objective, images):
-    """An encoder pre-trained with an objective."""
+def pretrained(objective, images, folder):
+    """An encoder pre-trained with an objective, once for a folder."""
+    path = folder / objective
+    if path.exists():
+        return tc2.from_pretrained(path)
     print(f"\npre-training: {objective}", flush=True)
     encoder = new_encoder(0)
     model = tc2.SSLPretrainer(encoder, objective=objective)
@@ -71,6 +85,9 @@ def pretrained(objective, images):
         augmentation=tc2.augment.simclr(image_size=SHAPE[0], channels=1),
     )
     model.fit(views.repeat(), epochs=1, steps_per_epoch=_STEPS.value, verbose=2)
+    partial = folder / f"{objective}.partial"
+    encoder.save_pretrained(partial)
+    os.replace(partial, path)
     return encoder
 
 
@@ -84,25 +101,55 @@ def useless(encoder):
     return keras.Model(images, x, name="useless")
 
 
-def residual_accuracies(sources, labelled, test, seed):
-    """Accuracy of a small encoder from scratch, alone and beside frozen sources."""
-    images, labels = labelled
-    data = tf.data.Dataset.from_tensor_slices((images, labels))
-    data = data.shuffle(len(labels), seed=seed).repeat().batch(min(64, len(labels)))
-    rows = {}
-    for name, source in {"small encoder alone": None, **sources}.items():
+class Residual:
+    """A small encoder trained from scratch, alone and beside frozen sources.
+
+    Args:
+        sources: dict from the name of a row to an encoder.
+    """
+
+    def __init__(self, sources):
+        self.sources = {"small encoder alone": None, **sources}
+        # Compiled once: name to model, and its optimizer's first state.
+        self.compiled = {}
+
+    def accuracies(self, labelled, test, seed):
+        """Accuracy of each, trained anew from the weights of a seed."""
+        images, labels = labelled
+        data = tf.data.Dataset.from_tensor_slices((images, labels))
+        data = data.shuffle(len(labels), seed=seed).repeat().batch(min(64, len(labels)))
+        rows = {}
+        for name in self.sources:
+            model = self.model(name, seed)
+            model.fit(data, epochs=1, steps_per_epoch=_RESIDUAL.value, verbose=0)
+            rows[name] = model.evaluate(*test, batch_size=256, verbose=0)[1]
+        return rows
+
+    def model(self, name, seed):
+        """The compiled model of a row, its state that of a new one."""
+        new = self.new_model(name, seed)
+        if name not in self.compiled:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            new.compile(keras.optimizers.Adam(3e-3), loss=loss, metrics=["accuracy"])
+            new.optimizer.build(new.trainable_variables)
+            start = [variable.numpy() for variable in new.optimizer.variables]
+            self.compiled[name] = new, start
+        model, start = self.compiled[name]
+        model.set_weights(new.get_weights())
+        for variable, value in zip(model.optimizer.variables, start, strict=True):
+            variable.assign(value)
+        return model
+
+    def new_model(self, name, seed):
+        """A new model of a row, all of whose weights are built."""
         target = new_encoder(seed, widths=(8, 16, 32))
-        if source is None:
-            normalization = keras.layers.LayerNormalization(center=False, scale=False)
-            head = keras.layers.Dense(10)
-            model = keras.Sequential([keras.Input(SHAPE), target, normalization, head])
-        else:
-            model = tc2.transfer.ResidualFeatureClassifier(source, target, 10)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(3e-3), loss=loss, metrics=["accuracy"])
-        model.fit(data, epochs=1, steps_per_epoch=_RESIDUAL.value, verbose=0)
-        rows[name] = model.evaluate(*test, batch_size=256, verbose=0)[1]
-    return rows
+        if self.sources[name] is not None:
+            return tc2.transfer.ResidualFeatureClassifier(
+                self.sources[name], target, 10
+            )
+        normalization = keras.layers.LayerNormalization(center=False, scale=False)
+        head = keras.layers.Dense(10)
+        return keras.Sequential([keras.Input(SHAPE), target, normalization, head])
 
 
 def few(labels, number, seed):
@@ -112,58 +159,85 @@ def few(labels, number, seed):
     return np.concatenate([rng.permutation(c)[:number] for c in classes])
 
 
-def table(results):
-    """One row a method, one column a number of labels: mean and sd over seeds."""
-    shots = list(results)
-    rows = list(dict.fromkeys(n for runs in results.values() for r in runs for n in r))
+def accuracies(runs):
+    """`{labels a class: {method: {seed: accuracy}}}`."""
+    found = {}
+    for record in sorted(runs, key=lambda r: (r["labels_per_class"], r["seed"])):
+        methods = found.setdefault(str(record["labels_per_class"]), {})
+        for name, accuracy in record["accuracy"].items():
+            methods.setdefault(name, {})[record["seed"]] = 100 * accuracy
+    return found
+
+
+def table(found):
+    """One row a method, one column a number of labels: mean and sd over draws."""
+    rows = list(dict.fromkeys(name for methods in found.values() for name in methods))
     lines = [
-        f"| labels a class | {' | '.join(shots)} |",
-        "|---|" + "---:|" * len(shots),
+        f"| labels a class | {' | '.join(found)} |",
+        "|---|" + "---:|" * len(found),
     ]
     for name in rows:
         cells = []
-        for number in shots:
-            values = [100 * run[name] for run in results[number] if name in run]
+        for methods in found.values():
+            values = list(methods.get(name, {}).values())
             spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.1f}{spread}" if values else "–")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def differences(results, name):
-    """Paired differences of a method to each other one, mean and sd, in points."""
-    found = {}
-    for number, runs in results.items():
-        for other in runs[0]:
-            gaps = [100 * (run[name] - run[other]) for run in runs]
-            spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else None
-            found.setdefault(other, {})[number] = [float(np.mean(gaps)), spread]
-    del found[name]
-    return found
+def differences(found, name):
+    """A method minus each other one, paired by draw: mean, sd, draws, draws above."""
+    gaps = {}
+    for number, methods in found.items():
+        for other, values in methods.items():
+            pairs = [methods[name][seed] - value for seed, value in values.items()]
+            spread = round(float(np.std(pairs, ddof=1)), 2) if len(pairs) > 1 else None
+            gaps.setdefault(other, {})[number] = {
+                "mean": round(float(np.mean(pairs)), 2),
+                "sd": spread,
+                "draws": len(pairs),
+                "above": int(np.sum(np.array(pairs) > 0)),
+            }
+    del gaps[name]
+    return gaps
 
 
 def main(_):
-    """Pre-trains, compares, draws."""
+    """Makes what is missing, draw after draw, and the picture."""
     logging.set_verbosity(logging.WARNING)
     folder = pathlib.Path(_OUTPUT_DIR.value)
-    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("runs", "encoders"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    varied = ("output_dir", "seeds", "shots")
+    settings = {k: v for k, v in flag_values().items() if k not in varied}
+    check_settings(folder, settings)
     unlabelled, _ = load("fashion_mnist_subset", "train")
-    images, labels = load("mnist_subset", "train")
-    test = tuple(part[: _TEST.value] for part in load("mnist_subset", "test"))
-    encoders = {name: pretrained(name, unlabelled) for name in _OBJECTIVES.value}
-    sources = {
-        "residual, helpful source": encoders[_OBJECTIVES.value[0]],
-        "residual, useless source": useless(encoders[_OBJECTIVES.value[0]]),
+    digits = load("mnist_subset", "train"), load("mnist_subset", "test")
+    if _EVALUATE_ON.value == "validation":
+        digits = last_fifth(*digits[0])
+    (images, labels), test = digits
+    test = tuple(part[: _TEST.value] for part in test)
+    encoders = {
+        name: pretrained(name, unlabelled, folder / "encoders")
+        for name in _OBJECTIVES.value
     }
+    helpful = encoders[_OBJECTIVES.value[0]]
+    residual = Residual(
+        {
+            "residual, helpful source": helpful,
+            "residual, useless source": useless(helpful),
+        }
+    )
     attention = tc2.transfer.SelectiveAttentionClassifier(list(encoders.values()), 10)
     features, test_features = attention.encode(images), attention.encode(test[0])
-
-    results = {}
     for seed in map(int, _SEEDS.value):
-        for number in _SHOTS.value:
-            chosen = few(labels, int(number), seed)
+        for number in map(int, _SHOTS.value):
+            chosen = few(labels, number, seed)
+            path = folder / "runs" / f"{number}-{seed}.json"
+            if path.exists():
+                continue
             labelled = images[chosen], labels[chosen]
-            tuning = {"epochs": _TUNING.value} if _TUNING.value else False
             rows = tc2.transfer.compare_encoders(
                 encoders,
                 labelled,
@@ -171,39 +245,50 @@ def main(_):
                 train_features=[part[chosen] for part in features],
                 test_features=test_features,
                 epochs=_EPOCHS.value,
-                fine_tuning=tuning,
+                fine_tuning={"epochs": _TUNING.value} if _TUNING.value else False,
                 seed=seed,
             )
-            rows |= residual_accuracies(sources, labelled, test, seed)
-            results.setdefault(number, []).append(rows)
+            if _RESIDUAL.value:
+                rows |= residual.accuracies(labelled, test, seed)
+            record = {"labels_per_class": number, "seed": seed, "accuracy": rows}
+            record["commit"] = tc2.provenance.commit()
+            write(path, json.dumps(record, indent=1))
             print(number, "a class, seed", seed, rows, flush=True)
-            write(folder, results)
+            report(folder)
     attention.compile(keras.optimizers.Adam(3e-3))
     parts = [part[chosen] for part in features]
     attention.fit(parts, labels[chosen], epochs=_EPOCHS.value, verbose=0)
     attention.plot_attention(
         test_features, test[1], names=list(encoders), path=folder / "attention.png"
     )
-    print(f"\nAccuracy on unseen digits in %:\n\n{table(results)}")
+    print(f"\nAccuracy on unseen digits in %:\n\n{report(folder)}")
 
 
-def write(folder, results):
-    """The table, and everything beside it."""
+def flag_values():
+    """What this program was asked for."""
+    chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag.value for flag in chosen}
+
+
+def report(folder):
+    """Writes what all runs of a folder say; returns the table."""
+    runs = [json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")]
+    runs.sort(key=lambda record: (record["labels_per_class"], record["seed"]))
+    found = accuracies(runs)
     record = {
         "command": " ".join(["python", *sys.argv]),
-        "commit": compare_report.commit(),
-        "machine": compare_report.machine(),
+        "commit": tc2.provenance.commit(),
+        "machine": tc2.provenance.machine(),
         "keras_tc2": tc2.__version__,
         "tensorflow": tf.__version__,
-        "flags": {
-            flag.name: flag.value
-            for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-        },
-        "accuracy": results,
-        "attention_minus": differences(results, "selective attention"),
+        "flags": flag_values(),
+        "runs": runs,
+        "attention_minus": differences(found, "selective attention"),
     }
-    (folder / "results.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / "table.md").write_text(table(results) + "\n")
+    write(folder / "results.json", json.dumps(record, indent=1) + "\n")
+    text = table(found)
+    write(folder / "table.md", text + "\n")
+    return text
 
 
 if __name__ == "__main__":

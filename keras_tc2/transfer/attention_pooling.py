@@ -17,6 +17,11 @@ QUERIES = {
 class AttentionPooling(keras.layers.Layer):
     """Features of several encoders as one, weighted sample by sample.
 
+    `to_query` starts at zero, and attention at equal weights: scores of random weights
+    would be noise, which few labels cannot take back. What trains from there aligns
+    queries with keys, so scores grow with `dim`, not with its root, and are divided by
+    `dim`: at every width a step of Adam moves them as little.
+
     Args:
         feature_dims: list of ints, D_m.
         dim: int.
@@ -44,8 +49,8 @@ class AttentionPooling(keras.layers.Layer):
         self.scales = [self._constant((), "ones", "scale") for _ in feature_dims]
 
         def dense(number, input_dim, **kwargs):
-            initializer = keras.initializers.GlorotUniform(1000 * seed + number)
-            layer = keras.layers.Dense(dim, kernel_initializer=initializer, **kwargs)
+            glorot = keras.initializers.GlorotUniform(1000 * seed + number)
+            layer = keras.layers.Dense(dim, **{"kernel_initializer": glorot, **kwargs})
             layer.build((None, input_dim))
             return layer
 
@@ -53,9 +58,9 @@ class AttentionPooling(keras.layers.Layer):
         self.normalizations = [keras.layers.LayerNormalization() for _ in feature_dims]
         for normalization in self.normalizations:
             normalization.build((None, dim))
-        self.to_query, self.to_key, self.to_value = (
-            dense(number, dim, use_bias=False) for number in range(3)
-        )
+        self.to_query = dense(0, dim, use_bias=False, kernel_initializer="zeros")
+        self.to_key = dense(1, dim, use_bias=False)
+        self.to_value = dense(2, dim, use_bias=False)
         self.built = True
 
     def _constant(self, shape, initializer, name):
@@ -90,7 +95,7 @@ class AttentionPooling(keras.layers.Layer):
         query = at_least_float32(self.to_query(QUERIES[self.query](adapted)))
         keys = at_least_float32(self.to_key(adapted))
         scores = ops.einsum("bd,bmd->bm", query, keys)
-        attention = ops.softmax(scores / (self.dim**0.5 * self.temperature), axis=-1)
+        attention = ops.softmax(scores / (self.dim * self.temperature), axis=-1)
         values = self.to_value(adapted)
         pooled = ops.einsum("bm,bmd->bd", ops.cast(attention, values.dtype), values)
         return pooled, attention

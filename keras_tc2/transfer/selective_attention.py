@@ -21,11 +21,13 @@ class SelectiveAttentionClassifier(FrozenClassifier):
     these are the library's own. For features h_m of encoder m:
 
         u_m = LayerNorm(W_m (h_m − mean) / scale + b_m)
-        a = softmax_m(⟨W_q mean_m(u_m), W_k u_m⟩ / (√dim · temperature))
+        a = softmax_m(⟨W_q mean_m(u_m), W_k u_m⟩ / (dim · temperature))
         logits = W_c Σ_m a_m W_v u_m + b
 
-    minimising cross-entropy + `entropy_weight` · entropy(a). Mean and scale (one number
-    an encoder) are those of the first images it was fitted to.
+    minimising cross-entropy + `entropy_weight` · entropy(a). W_q starts at zero, so all
+    encoders weigh the same until labels move it; what then aligns queries with keys
+    makes scores grow with dim, hence dim in place of its root. Mean and scale (one
+    number an encoder) are those of the first images it was fitted to.
 
     `fit`, `evaluate`, `predict` and `attention` take raw images, which every encoder
     encodes once, resized as it needs; or the features that `encode` gave, to encode but

@@ -6,29 +6,61 @@ from tests.scripts import run
 from tests.test_case import TestCase
 
 
+def run_tiny(script, folder, *flags, fails=False):
+    """The example, tiny."""
+    return run(
+        script,
+        f"--output_dir={folder}",
+        "--seeds=3",
+        "--steps=2",
+        "--batch_size=8",
+        "--labels_per_class=2",
+        "--test_images=50",
+        "--warmup_steps=1",
+        "--num_alternations=1",
+        "--lower_steps=1",
+        "--upper_steps=1",
+        "--upper_batch_size=8",
+        "--fine_tuning_epochs=1",
+        *flags,
+        fails=fails,
+    )
+
+
 class BiSSLTest(TestCase):
     def test_pipeline(self, examples, tmp_path):
-        result = run(
-            examples / "bissl.py",
-            f"--output_dir={tmp_path}",
-            "--seeds=3",
-            "--arms=fine-tuning,BiSSL",
-            "--steps=2",
-            "--batch_size=8",
-            "--labels_per_class=2",
-            "--test_images=50",
-            "--warmup_steps=1",
-            "--num_alternations=1",
-            "--lower_steps=1",
-            "--upper_steps=1",
-            "--upper_batch_size=8",
-            "--fine_tuning_epochs=1",
-        )
+        script = examples / "bissl.py"
+        result = run_tiny(script, tmp_path, "--arms=fine-tuning,BiSSL")
         assert "upper 1/1 of alternation 1/1" in result.stdout
+        files = sorted(path.name for path in (tmp_path / "runs").iterdir())
+        assert files == ["BiSSL-1.0-0.1-10.0-3.json", "fine-tuning-3.json"]
+        kept = {name: (tmp_path / "runs" / name).read_text() for name in files}
+
+        # More arms join the folder; what is there is not made again.
+        run_tiny(
+            script,
+            tmp_path,
+            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL,BiSSL identity,"
+            "BiSSL identity then crops",
+        )
+        for name, text in kept.items():
+            assert (tmp_path / "runs" / name).read_text() == text
         written = json.loads((tmp_path / "results.json").read_text())
-        arms = written["runs"]["3"]
-        assert set(arms) == {"fine-tuning", "BiSSL"}
-        assert 0 <= arms["BiSSL"]["accuracy"] <= 1
-        assert arms["BiSSL"]["logged"]["phase"] == 2
         assert "bissl.py" in written["command"] and written["flags"]["steps"] == 2
-        assert "| BiSSL |" in (tmp_path / "table.md").read_text()
+        runs = {record["arm"]: record for record in written["runs"]}
+        assert set(runs) == {
+            "fine-tuning",
+            "longer fine-tuning on crops",
+            "BiSSL",
+            "BiSSL identity",
+            "BiSSL identity then crops",
+        }
+        assert all(0 <= record["accuracy"] <= 1 for record in written["runs"])
+        assert runs["BiSSL"]["settings"]["damping"] == 10
+        assert runs["BiSSL"]["logged"]["phase"] == 2
+        table = (tmp_path / "table.md").read_text()
+        assert "| BiSSL (λ 1, rate 0.1, δ 10) | 1 |" in table
+        assert "| BiSSL identity (λ 1, rate 0.1) | 1 |" in table
+
+        result = run_tiny(script, tmp_path, "--evaluate_on=validation", fails=True)
+        assert "holds runs with other settings" in result.stderr

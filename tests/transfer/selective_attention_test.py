@@ -52,9 +52,16 @@ def fit_steps(model, parts, labels, steps):
     model.fit(parts, np.tile(labels, steps), batch_size=len(labels), verbose=0)
 
 
+def with_scores(model, seed=0):
+    """The model with a W_q that gives encoders different weights."""
+    kernel = model.pooling.to_query.kernel
+    kernel.assign(np.random.default_rng(seed).normal(size=kernel.shape))
+    return model
+
+
 class AttentionTest(TestCase):
     def test_formulas(self):
-        model = classifier(temperature=0.7)
+        model = with_scores(classifier(temperature=0.7))
         pooling = model.pooling
         parts = features()
         adapted = []
@@ -66,8 +73,9 @@ class AttentionTest(TestCase):
         adapted = np.stack(adapted, 1)
         query = adapted.mean(1) @ pooling.to_query.kernel.numpy()
         keys = adapted @ pooling.to_key.kernel.numpy()
-        scores = np.sum(query[:, None] * keys, -1) / (np.sqrt(8) * 0.7)
+        scores = np.sum(query[:, None] * keys, -1) / (8 * 0.7)
         weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        assert np.std(weights) > 0.05
         self.assert_close(model.attention(parts), weights, rtol=1e-4, atol=1e-5)
         values = adapted @ pooling.to_value.kernel.numpy()
         pooled = np.sum(weights[..., None] * values, 1)
@@ -76,18 +84,27 @@ class AttentionTest(TestCase):
 
     @pytest.mark.parametrize("query", ["mean", "learned", "none"])
     def test_one_encoder_has_all_the_weight(self, query):
-        model = classifier((5,), query=query)
+        model = with_scores(classifier((5,), query=query))
         np.testing.assert_array_equal(model.attention(features(widths=(5,))), 1.0)
 
-    def test_equal_weights(self):
-        self.assert_close(classifier(query="none").attention(features()), 1 / 3)
-        learned = classifier(query="learned").attention(features())
-        assert np.std(learned) > 1e-3
+    @pytest.mark.parametrize("query", ["mean", "learned", "none"])
+    def test_starts_at_equal_weights(self, query):
+        model = classifier(query=query)
+        self.assert_close(model.attention(features()), 1 / 3)
+        model.compile(keras.optimizers.SGD(1.0))
+        model.fit(features(), LABELS, epochs=1, batch_size=12, verbose=0)
+        moved = np.abs(model.pooling.to_query.kernel).max()
+        if query == "none":
+            assert moved == 0
+            self.assert_close(model.attention(features()), 1 / 3)
+        else:
+            assert moved > 1e-3
+            assert np.std(model.attention(features())) > 1e-3
 
     @pytest.mark.parametrize("query", ["mean", "learned"])
     def test_permuting_encoders_permutes_the_attention(self, query):
         order = [2, 0, 1]
-        model = classifier(query=query)
+        model = with_scores(classifier(query=query))
         other = classifier([WIDTHS[m] for m in order], query=query)
         for name in ("to_query", "to_key", "to_value"):
             weights = getattr(model.pooling, name).get_weights()
@@ -98,6 +115,7 @@ class AttentionTest(TestCase):
                 weights = getattr(model.pooling, name)[m].get_weights()
                 getattr(other.pooling, name)[position].set_weights(weights)
         parts = features()
+        assert np.std(model.attention(parts)) > 0.05
         permuted = [parts[m] for m in order]
         self.assert_close(
             other.attention(permuted), model.attention(parts)[:, order], atol=1e-6
@@ -122,8 +140,8 @@ class FitTest(TestCase):
         parts = [rng.normal(size=(90, 6)).astype("float32") for _ in range(3)]
         parts[1] += 4 * np.eye(6, dtype="float32")[labels]
         model = classifier((6, 6, 6), seed=1)
-        model.compile(keras.optimizers.Adam(0.01))
-        fit_steps(model, [part[:60] for part in parts], labels[:60], steps=60)
+        model.compile(keras.optimizers.Adam(0.03))
+        fit_steps(model, [part[:60] for part in parts], labels[:60], steps=100)
         held = [part[60:] for part in parts]
         attention = model.attention(held)
         assert attention.shape == (30, 3)
