@@ -40,27 +40,19 @@ class BiSSLTest(TestCase):
         run_tiny(
             script,
             tmp_path,
-            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL,BiSSL identity,"
-            "BiSSL identity then crops",
+            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL",
         )
         for name, text in kept.items():
             assert (tmp_path / "runs" / name).read_text() == text
         written = json.loads((tmp_path / "results.json").read_text())
         assert "bissl.py" in written["command"] and written["flags"]["steps"] == 2
         runs = {record["arm"]: record for record in written["runs"]}
-        assert set(runs) == {
-            "fine-tuning",
-            "longer fine-tuning on crops",
-            "BiSSL",
-            "BiSSL identity",
-            "BiSSL identity then crops",
-        }
+        assert set(runs) == {"fine-tuning", "longer fine-tuning on crops", "BiSSL"}
         assert all(0 <= record["accuracy"] <= 1 for record in written["runs"])
         assert runs["BiSSL"]["settings"]["damping"] == 10
         assert runs["BiSSL"]["logged"]["phase"] == 2
         table = (tmp_path / "table.md").read_text()
         assert "| BiSSL (λ 1, rate 0.1, δ 10) | 1 |" in table
-        assert "| BiSSL identity (λ 1, rate 0.1) | 1 |" in table
 
         result = run_tiny(script, tmp_path, "--evaluate_on=validation", fails=True)
         assert "holds runs with other settings" in result.stderr

@@ -127,7 +127,7 @@ class AttentionTest(TestCase):
         for weight in (0.0, 1.0):
             model = classifier(entropy_weight=weight)
             model.compile(keras.optimizers.Adam(0.02))
-            fit_steps(model, parts, LABELS, steps=30)
+            fit_steps(model, parts, LABELS, steps=60)
             attention = model.attention(parts)
             spread[weight] = -np.mean(np.sum(attention * np.log(attention), axis=1))
         assert spread[1.0] < 0.5 * spread[0.0]
