@@ -5,15 +5,14 @@
 Every comparison is made in one run: the steps of all methods alternate, A B C D A B
 C D, so that a machine that slows down slows all of them, and the figure is the median
 over rounds of the ratio to base SSL in the same round. Peak memory is that of a process
-of its own, less what the process held before its first step. Writes JSON and a picture
-beside it.
+of its own (on Linux), less what the process held before its first step. Writes JSON
+and a picture beside it.
 
 `--parts` runs some of: time, tasks, memory, jit, input.
 """
 
 import json
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -129,10 +128,18 @@ def in_own_process(timeout=None, **probe):
     return json.loads(printed.splitlines()[-1])
 
 
+def peak_megabytes():
+    """Peak resident memory of this process since it was reset."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def probe(encoder, batch_size, method, jit_compile=False):
     """Peak memory in MB of three steps, and their time; printed as JSON."""
     run = new_step(encoder, batch_size, method, jit_compile=jit_compile)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # The peak that `getrusage` tells may be that of the process which started this one.
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = peak_megabytes()
     start = time.perf_counter()
     run()
     first = time.perf_counter() - start
@@ -141,11 +148,10 @@ def probe(encoder, batch_size, method, jit_compile=False):
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         json.dumps(
             {
-                "megabytes": (peak - before) / 1024,
+                "megabytes": peak_megabytes() - before,
                 "first_step_seconds": first,
                 "seconds": float(np.median(seconds)),
             }
