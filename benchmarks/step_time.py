@@ -252,7 +252,8 @@ def draw(results, path):
         left.bar(positions, heights, 0.13, color=colours[i], label=method)
     left.set_xticks(range(len(groups)), groups)
     left.set(title="Time of a step over base SSL", ylabel="ratio")
-    left.legend(fontsize="small")
+    left.set_ylim(0, 1.35 * left.get_ylim()[1])
+    left.legend(fontsize="small", ncols=2, loc="upper left")
     for i, (key, rows) in enumerate(results.get("tasks", {}).items()):
         names = [name for name in rows if name.endswith("tasks")]
         counts = [int(name.split()[0]) for name in names]
