@@ -19,7 +19,6 @@ part has its own command, commit, machine and settings.
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 
@@ -154,7 +153,7 @@ def run_child():
         step = step_of(bissl_trainer(), Phase[_CHILD.value.upper()])
         for _ in range(5):
             step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(measure.peak_megabytes())
 
 
 def measure_accuracy():

@@ -1,6 +1,7 @@
 """What several benchmarks share: paired timing, and where the numbers come from."""
 
 import os
+import pathlib
 import platform
 import sys
 import time
@@ -33,6 +34,15 @@ def summary(seconds, reference):
             "ratio_quartiles": np.percentile(ratios, [25, 75]).tolist(),
         }
     return rows
+
+
+def peak_megabytes():
+    """Peak resident memory of this process, on Linux.
+
+    That of `getrusage` may be the peak of the process which started this one.
+    """
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def machine():

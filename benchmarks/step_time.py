@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 from absl import app, flags
-from measure import interleaved, machine, summary
+from measure import interleaved, machine, peak_megabytes, summary
 
 _OUTPUT = flags.DEFINE_string("output", "benchmarks/step_time.json", "JSON to write.")
 _PARTS = flags.DEFINE_list("parts", "time,tasks,memory,jit,input", "What to measure.")
@@ -128,16 +128,10 @@ def in_own_process(timeout=None, **probe):
     return json.loads(printed.splitlines()[-1])
 
 
-def peak_megabytes():
-    """Peak resident memory of this process since it was reset."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
 def probe(encoder, batch_size, method, jit_compile=False):
     """Peak memory in MB of three steps, and their time; printed as JSON."""
     run = new_step(encoder, batch_size, method, jit_compile=jit_compile)
-    # The peak that `getrusage` tells may be that of the process which started this one.
+    # The peak from here on.
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     before = peak_megabytes()
     start = time.perf_counter()

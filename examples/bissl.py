@@ -28,7 +28,6 @@ import json
 import math
 import os
 import pathlib
-import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -38,7 +37,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 from bissl_report import ARMS, label, table
-from run_folder import check_settings, write
+from run_folder import check_settings, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
@@ -204,25 +203,6 @@ def variants():
             grid["damping"] = _DAMPING.value
         for values in itertools.product(*grid.values()):
             yield arm, dict(zip(grid, values, strict=True))
-
-
-def provenance():
-    """Where the numbers come from."""
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": tc2.provenance.commit(),
-        "machine": tc2.provenance.machine(),
-        "keras_tc2": tc2.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "flags": flag_values(),
-    }
-
-
-def flag_values():
-    """What this program was asked for."""
-    chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    return {flag.name: flag.value for flag in chosen}
 
 
 def main(_):

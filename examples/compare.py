@@ -33,6 +33,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 from compare_arms import ALL_ARMS, ARMS, described
 from run_folder import check_settings, write
+from validation import last_fifth
 
 import keras_tc2 as tc2
 
@@ -84,15 +85,13 @@ class Data:
         self.in_domain, *self.transfer = [pathlib.Path(s).stem for s in sources]
         self.downstream, self.contents = {}, {}
         for source in sources:
-            train = images, labels = arrays(source, "train")
+            train = images, _ = arrays(source, "train")
             if source == _PRETRAIN_ON.value:
                 self.images, self.labels = train
             if _EVALUATE_ON.value == "test":
                 test = arrays(source, "test")
             else:
-                first = len(images) - len(images) // 5
-                train = images[:first], labels[:first]
-                test = images[first:], labels[first:]
+                train, test = last_fifth(*train)
             train = tuple(part[: _LABELLED.value] for part in train)
             name = pathlib.Path(source).stem
             self.downstream[name] = (train, test)

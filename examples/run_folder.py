@@ -2,6 +2,13 @@
 
 import json
 import os
+import sys
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+import keras_tc2 as tc2
 
 
 def write(path, text):
@@ -29,3 +36,22 @@ def check_settings(folder, settings):
                 "cannot share a table: give another --output_dir, or the old settings."
             )
     write(path, json.dumps(settings, indent=1))
+
+
+def flag_values():
+    """What the running program was asked for."""
+    chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag.value for flag in chosen}
+
+
+def provenance():
+    """Where the numbers come from."""
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "commit": tc2.provenance.commit(),
+        "machine": tc2.provenance.machine(),
+        "keras_tc2": tc2.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "flags": flag_values(),
+    }

@@ -20,7 +20,6 @@ labelled images) on draws that the final table does not use.
 import json
 import os
 import pathlib
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -28,7 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
-from run_folder import check_settings, write
+from run_folder import check_settings, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
@@ -264,24 +263,13 @@ def main(_):
     print(f"\nAccuracy on unseen digits in %:\n\n{report(folder)}")
 
 
-def flag_values():
-    """What this program was asked for."""
-    chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    return {flag.name: flag.value for flag in chosen}
-
-
 def report(folder):
     """Writes what all runs of a folder say; returns the table."""
     runs = [json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")]
     runs.sort(key=lambda record: (record["labels_per_class"], record["seed"]))
     found = accuracies(runs)
     record = {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": tc2.provenance.commit(),
-        "machine": tc2.provenance.machine(),
-        "keras_tc2": tc2.__version__,
-        "tensorflow": tf.__version__,
-        "flags": flag_values(),
+        **provenance(),
         "runs": runs,
         "attention_minus": differences(found, "selective attention"),
     }

@@ -123,10 +123,8 @@ def mean_transfer_losses(
     indexed = (tasks, np.arange(num_tasks, dtype="int32"))
 
     def add_task(s, sums, gradient_sums, values):
-        own, partner_tasks = (
-            _at(indexed, s),
-            _at(indexed, ops.take(partners, s, axis=0)),
-        )
+        own = _at(indexed, s)
+        partner_tasks = _at(indexed, ops.take(partners, s, axis=0))
 
         def scaled_loss(values):
             results = transfer_loss(

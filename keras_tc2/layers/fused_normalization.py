@@ -68,7 +68,7 @@ class _Kernels:
             variance=tf.zeros([0]),
             epsilon=self.epsilon,
         )
-        count = tf.cast(tf.size(x) / tf.size(scale), variance.dtype)
+        count = _count(x, variance.dtype)
         return outputs, mean, variance * ((count - 1) / count), saved
 
     def backward(self, d_outputs, x, scale, saved):
@@ -98,9 +98,14 @@ class _Formulas:
         standard = centred * inverse
         d_offset = tf.reduce_sum(d_outputs, _AXES)
         d_scale = tf.reduce_sum(d_outputs * standard, _AXES)
-        count = tf.cast(tf.size(x) / tf.size(scale), x.dtype)
+        count = _count(x, x.dtype)
         deviation = d_outputs - d_offset / count - standard * (d_scale / count)
         return scale * inverse * deviation, d_scale, d_offset
+
+
+def _count(x, dtype):
+    """How many values the moments of a channel are those of."""
+    return tf.cast(tf.size(x) // x.shape[-1], dtype)
 
 
 def _standard(x, epsilon):
@@ -129,7 +134,6 @@ def _second_derivative(v, v_scale, v_offset, d_outputs, x, scale, epsilon):
     v_u, dy_u, v_dy = (
         tf.reduce_mean(a * b, _AXES) for a, b in ((v, u), (dy, u), (v, dy))
     )
-    count = tf.cast(tf.size(x) / tf.size(scale), r.dtype)
     along_u = r * v_scale - scale * r**3 * v_u
     by_d_outputs = scale * r * v + along_u * u + v_offset
     by_x = (
@@ -137,6 +141,6 @@ def _second_derivative(v, v_scale, v_offset, d_outputs, x, scale, epsilon):
         - scale * r**3 * dy_u * v
         + along_u * dy
     )
-    by_scale = count * r * (v_dy - r**2 * v_u * dy_u)
+    by_scale = _count(x, r.dtype) * r * (v_dy - r**2 * v_u * dy_u)
     results = by_d_outputs, by_x, by_scale
     return [tf.cast(part, dtype) for part, dtype in zip(results, dtypes, strict=True)]

@@ -330,7 +330,8 @@ class TC2Pretrainer(Pretrainer):
     def _transfer_losses(self, forward, order, factors, training):
         """The outer loss, and what is measured on the way to it."""
         arguments = forward, order, factors, training
-        if self._scope.vectorized or self._logs_cosine:
+        # Evaluation takes no derivative, so there are no activations to save on.
+        if self._scope.vectorized or self._logs_cosine or not training:
             transfer = self._transfer.of_each_task(*arguments, **self._inner_loop)
         else:
             optimizer = getattr(self, "optimizer", None)
