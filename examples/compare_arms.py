@@ -88,9 +88,27 @@ VARIANTS = {
     "clusters": tc2_arm(
         "TC², clusters, one recipe", task_views=False, task_assignment="cluster"
     ),
-    "clusters_task_views": tc2_arm(
-        "TC², clusters, task views", task_assignment="cluster"
-    ),
+    **{
+        name: tc2_arm(label, task_assignment="cluster", **arguments)
+        for name, label, arguments in (
+            ("clusters_task_views", "TC², clusters, task views", {}),
+            ("clusters_first_order", "TC², clusters, first order", {"inner_order": 1}),
+            ("clusters_8", "TC², clusters, M = 8", {"num_tasks": 8}),
+            ("clusters_factors_64", "TC², clusters, K = 64", {"num_factors": 64}),
+            ("clusters_gate", "TC², clusters, gate", {"calibration": "gate"}),
+            (
+                "clusters_transfer_3",
+                "TC², clusters, transfer weight 3",
+                {"transfer_weight": 3.0},
+            ),
+            ("clusters_no_base", "TC², clusters, no base term", {"base_weight": 0.0}),
+            (
+                "clusters_tasks_only",
+                "cluster tasks, no calibration, no inner step",
+                {"calibration": "none", "num_inner_steps": 0},
+            ),
+        )
+    },
 }
 ALL_ARMS = {**ARMS, **VARIANTS}
 
