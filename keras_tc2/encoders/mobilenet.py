@@ -1,8 +1,7 @@
 """MobileNetV3-Small of KerasCV."""
 
-import keras
-
 from keras_tc2.encoders import arguments
+from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
 from keras_tc2.encoders.strides import fit_strides
 
@@ -30,7 +29,7 @@ def mobilenet_v3_small(
         - [1] Howard et al., 2019, arXiv 1905.02244, table 2
     """
     arguments.fraction("width_multiplier", width_multiplier, at_least=0.05, at_most=4)
-    momentum = arguments.fraction(
+    arguments.fraction(
         "batch_norm_momentum", batch_norm_momentum, at_least=0.0, at_most=1.0
     )
     strides = fit_strides(
@@ -52,7 +51,4 @@ def mobilenet_v3_small(
         alpha=width_multiplier,
         name="mobilenet_v3_small_backbone",
     )
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = momentum
-    return backbone
+    return with_batch_norm_momentum(backbone, batch_norm_momentum)

@@ -2,6 +2,7 @@
 
 from keras_tc2 import checks
 from keras_tc2.encoders import arguments
+from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
 
 # Images up to this side lose their resolution in an ImageNet stem.
@@ -9,7 +10,7 @@ SMALL_IMAGE_SIDE = 64
 
 
 @register("resnet18")
-def resnet18(input_shape, *, width=64, stem="auto"):
+def resnet18(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     """ResNet-18, second version [1], of KerasCV.
 
     Args:
@@ -20,6 +21,8 @@ def resnet18(input_shape, *, width=64, stem="auto"):
         stem: `"imagenet"` (7x7 convolution of stride 2, then max pooling), `"small"`
             (3x3 convolution of stride 1) or `"auto"`: small for images of at most 64
             pixels on the shorter side.
+        batch_norm_momentum: float in [0, 1]. Momentum of the moving statistics.
+            KerasCV's 0.99 needs a thousand steps before they are of use.
 
     Returns:
         A KerasCV backbone for images of any size. Its `pyramid_level_inputs` count
@@ -29,28 +32,49 @@ def resnet18(input_shape, *, width=64, stem="auto"):
     References:
         - [1] He et al., 2016, arXiv 1603.05027
     """
-    return _resnet(input_shape, width, stem, [2, 2, 2, 2], "basic_block", "resnet18")
+    return _resnet(
+        "resnet18",
+        [2, 2, 2, 2],
+        "basic_block",
+        input_shape,
+        width,
+        stem,
+        batch_norm_momentum,
+    )
 
 
 @register("resnet34")
-def resnet34(input_shape, *, width=64, stem="auto"):
+def resnet34(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     """ResNet-34; arguments and result as of `resnet18`."""
-    return _resnet(input_shape, width, stem, [3, 4, 6, 3], "basic_block", "resnet34")
+    return _resnet(
+        "resnet34",
+        [3, 4, 6, 3],
+        "basic_block",
+        input_shape,
+        width,
+        stem,
+        batch_norm_momentum,
+    )
 
 
 @register("resnet50")
-def resnet50(input_shape, *, width=64, stem="auto"):
+def resnet50(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     """ResNet-50, of bottleneck blocks; the feature dimension is 32 times `width`.
 
     Arguments and result as of `resnet18`; the ImageNet stem takes any width.
     """
-    return _resnet(input_shape, width, stem, [3, 4, 6, 3], "block", "resnet50")
+    return _resnet(
+        "resnet50", [3, 4, 6, 3], "block", input_shape, width, stem, batch_norm_momentum
+    )
 
 
-def _resnet(input_shape, width, stem, blocks, block_type, name):
+def _resnet(name, blocks, block_type, input_shape, width, stem, batch_norm_momentum):
     checks.one_of("stem", stem, ["auto", "small", "imagenet"])
     # The last stage is 8 times as wide, in bottleneck blocks 32 times.
     arguments.bounded_integer("width", width, at_most=arguments.MAX_WIDTH // 32)
+    arguments.fraction(
+        "batch_norm_momentum", batch_norm_momentum, at_least=0.0, at_most=1.0
+    )
     if stem == "auto":
         small = min(input_shape[:2]) <= SMALL_IMAGE_SIDE
         stem = "small" if small else "imagenet"
@@ -70,7 +94,10 @@ def _resnet(input_shape, width, stem, blocks, block_type, name):
     if stem == "imagenet":
         from keras_cv.models import ResNetV2Backbone
 
-        return ResNetV2Backbone(include_rescaling=False, **structure)
+        backbone = ResNetV2Backbone(include_rescaling=False, **structure)
+        return with_batch_norm_momentum(backbone, batch_norm_momentum)
     from keras_tc2.encoders.small_image_resnet import SmallImageResNetBackbone
 
-    return SmallImageResNetBackbone(**structure)
+    return SmallImageResNetBackbone(
+        batch_norm_momentum=batch_norm_momentum, **structure
+    )

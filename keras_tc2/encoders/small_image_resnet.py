@@ -4,6 +4,8 @@ import keras
 from keras_cv.models import Backbone
 from keras_cv.src.models.backbones.resnet_v2.resnet_v2_backbone import apply_block
 
+from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
+
 BATCH_NORM_EPSILON = 1.001e-5
 
 
@@ -54,6 +56,7 @@ class SmallImageResNetBackbone(Backbone):
         stackwise_strides: list of ints. Stride of each stack.
         block_type: `"basic_block"` or `"block"` (bottleneck).
         input_shape: (height, width, channels); height and width may be `None`.
+        batch_norm_momentum: float in [0, 1]. Momentum of the moving statistics.
 
     Example:
     ```python
@@ -80,6 +83,7 @@ class SmallImageResNetBackbone(Backbone):
         stackwise_strides,
         block_type,
         input_shape,
+        batch_norm_momentum=0.9,
         **kwargs,
     ):
         images = keras.Input(input_shape, name="images")
@@ -107,11 +111,13 @@ class SmallImageResNetBackbone(Backbone):
         )
         x = keras.layers.Activation("relu", name="post_relu")(x)
         super().__init__(inputs=images, outputs=x, **kwargs)
+        with_batch_norm_momentum(self, batch_norm_momentum)
         self.pyramid_level_inputs = pyramid_level_inputs
         self.stackwise_filters = stackwise_filters
         self.stackwise_blocks = stackwise_blocks
         self.stackwise_strides = stackwise_strides
         self.block_type = block_type
+        self.batch_norm_momentum = batch_norm_momentum
 
     def get_config(self):
         """Returns every constructor argument."""
@@ -122,4 +128,5 @@ class SmallImageResNetBackbone(Backbone):
             "stackwise_strides": self.stackwise_strides,
             "block_type": self.block_type,
             "input_shape": self.input_shape[1:],
+            "batch_norm_momentum": self.batch_norm_momentum,
         }

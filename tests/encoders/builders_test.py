@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2 import encoders
+from keras_tc2.encoders.small_image_resnet import SmallImageResNetBackbone
 from keras_tc2.encoders.strides import fit_strides
 from keras_tc2.layers import stock_normalizations
 from tests.test_case import TestCase
@@ -106,6 +107,42 @@ class KerasCVBackboneTest(TestCase):
         assert reloaded.pyramid_level_inputs == backbone.pyramid_level_inputs
         x = np.random.default_rng(0).random((1, 32, 32, 3)).astype("float32")
         self.assert_close(reloaded(x), backbone(x), atol=0, rtol=0)
+
+    @pytest.mark.parametrize(
+        ("name", "side", "arguments"),
+        [
+            ("resnet18", 32, {"width": 4}),
+            ("resnet50", 32, {"width": 4}),
+            ("resnet50", 96, {"width": 4}),
+            ("mobilenet_v3_small", 32, {"width_multiplier": 0.25}),
+        ],
+    )
+    def test_takes_the_momentum_of_batch_normalisation(self, name, side, arguments):
+        encoder = encoders.create(
+            name, input_shape=(side, side, 3), batch_norm_momentum=0.7, **arguments
+        )
+        again = encoders.Encoder.from_config(encoder.get_config())
+        for model in (encoder, again):
+            momenta = [
+                layer.momentum
+                for layer in model.backbone.layers
+                if isinstance(layer, keras.layers.BatchNormalization)
+            ]
+            assert momenta
+            assert set(momenta) == {0.7}
+
+    def test_small_image_resnet_keeps_its_momentum(self, tmp_path):
+        backbone = SmallImageResNetBackbone(
+            stackwise_filters=[4],
+            stackwise_blocks=[1],
+            stackwise_strides=[1],
+            block_type="basic_block",
+            input_shape=(32, 32, 3),
+            batch_norm_momentum=0.7,
+        )
+        backbone.save(tmp_path / "backbone.keras")
+        reloaded = keras.saving.load_model(tmp_path / "backbone.keras")
+        assert reloaded.get_layer("post_bn").momentum == 0.7
 
     def test_small_image_resnet_takes_its_strides_in_the_first_blocks(self, built):
         backbone = built("resnet18").backbone
