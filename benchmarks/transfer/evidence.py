@@ -45,7 +45,16 @@ VARIANTS = (
     "transfer_0.3,transfer_3,all_pairs,inner_steps_3,no_base,gate,projection,"
     "random_tasks,clusters,clusters_task_views"
 )
+COMBINATIONS = (
+    "clusters_first_order,clusters_8,clusters_factors_64,clusters_gate,"
+    "clusters_transfer_3,clusters_no_base,clusters_tasks_only"
+)
 CHOOSING = [f"--seeds={CHOOSING_SEEDS}", "--evaluate_on=validation"]
+RESNET18 = [
+    "--encoder=resnet18",
+    '--encoder_arguments={"width": 16}',
+    "--batch_size=128",
+]
 # Stage: the folder that it adds to, and the flags of `compare.py`.
 STAGES = {
     **{
@@ -91,10 +100,21 @@ STAGES = {
         ["--arms=clusters_task_views", f"--seeds={FINAL_SEEDS}"],
     ),
     "sweeps": ("choosing", [f"--arms={CONTROLS},{SWEEPS}", *CHOOSING]),
+    "combinations": (
+        "choosing",
+        [f"--arms={COMBINATIONS}", *CHOOSING, "--seeds=100,101,102,103"],
+    ),
     "ablation": (
         "small_encoder",
-        [f"--arms={ABLATION}", "--objectives=nt_xent", "--seeds=0,1,2,3,4"],
+        [f"--arms={ABLATION}", "--objectives=nt_xent", f"--seeds={FINAL_SEEDS}"],
     ),
+    **{
+        f"resnet18_learning_rate_{rate}": (
+            f"resnet18_learning_rate_{rate}",
+            [*RESNET18, "--arms=base", f"--learning_rate={rate}", *CHOOSING],
+        )
+        for rate in ("0.001", "0.003", "0.01")
+    },
 }
 
 
@@ -136,7 +156,7 @@ def compare(folder, arguments):
     subprocess.run([sys.executable, script, *arguments], check=True)
     (HERE / folder).mkdir(exist_ok=True)
     names = ["results.json", "table.md"]
-    if not folder.startswith("learning_rate"):
+    if "learning_rate" not in folder:
         names.append("ablation.png")
     for name in names:
         shutil.copy(runs_dir / folder / name, HERE / folder / name)
