@@ -48,6 +48,11 @@ class Runs:
         """Names of the arms, in the order of `compare_arms`."""
         return [name for name in ALL_ARMS if name in self.of]
 
+    def is_method(self, arm):
+        """Whether the arm calibrates or takes an inner step."""
+        run = next(iter(self.of[arm].values()))
+        return run["method"] == "tc2" and arm not in CONTROLS
+
     def label(self, arm):
         """How tables call an arm."""
         return next(iter(self.of[arm].values()))["label"]
@@ -187,6 +192,21 @@ def row(cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def controls_table(runs):
+    """One row an arm of TC², one column a control: paired differences, in points."""
+    controls = [name for name in CONTROLS if name in runs.of]
+    arms = [name for name in runs.arms if runs.is_method(name)]
+    if not controls or not arms:
+        return ""
+    heads = ["", *(f"− {runs.label(name)}" for name in controls)]
+    lines = [row(heads), row(["---", *["---:"] * len(controls)])]
+    for arm in arms:
+        scores = runs.scores(arm)
+        cells = [difference_cell(scores, runs.scores(name)) for name in controls]
+        lines.append(row([runs.label(arm), *cells]))
+    return "\n".join(lines)
+
+
 def findings(runs):
     """A plain sentence for TC² against each control."""
     sentences = []
@@ -229,6 +249,7 @@ def markdown(results):
             f"## {objective}",
             main_table(runs),
             findings(runs),
+            controls_table(runs),
             "Accuracy in percent, mean (sd over seeds):",
             detail_table(runs),
         ]
@@ -304,7 +325,7 @@ def draw(results, path):
         axis.grid(axis="x", color="0.9")
         axis.set_axisbelow(True)
     axes[0, 0].set_yticks(range(len(shown)), [arms[arm] for arm in shown])
-    axes[0, 0].set_ylim(len(shown) - 0.5, -0.5)
+    axes[0, 0].set_ylim(max(len(shown), 1) - 0.5, -0.5)
     figure.suptitle(
         "Paired by seed: mean and 95 % interval; grey dots are seeds. "
         "Squares: controls; diamond: TC²; circles: its variants",

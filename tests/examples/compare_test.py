@@ -64,8 +64,11 @@ class CompareTest(TestCase):
             score = 50 * (accuracies["knn"] + accuracies["linear"])
             mean[record["arm"]] = mean.get(record["arm"], 0) + score / 2
         difference = f"{mean['tc2'] - mean['base']:+.2f} ±"
-        rows = [line for line in table.splitlines() if line.startswith("| TC² | 2")]
-        assert difference in rows[0].replace("**", "")
+        lines = table.replace("**", "").splitlines()
+        (row,) = [line for line in lines if line.startswith("| TC² | 2")]
+        assert difference in row
+        controls = lines.index("|  | − base SSL |")
+        assert lines[controls + 2].startswith(f"| TC² | {difference}")
         assert (folder / "both" / "ablation.png").stat().st_size > 5_000
 
     def test_resumes_and_equals_a_fresh_process(self, first_run):
