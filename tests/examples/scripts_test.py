@@ -56,3 +56,15 @@ class PretrainTest(TestCase):
                 f"--output_dir={tmp_path / 'transfer'}",
             )
             assert "digits_28px" in result.stdout
+
+
+class DetectionTest(TestCase):
+    def test_trains_and_counts_what_it_found(self, examples):
+        result = run(
+            examples / "detection.py",
+            f"--data_dir={examples / 'data'}",
+            "--num_train=16",
+            "--num_test=2",
+            "--epochs=1",
+        )
+        assert "% of 4 digits found (IoU 0.5)" in result.stdout
