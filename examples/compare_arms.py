@@ -97,6 +97,11 @@ VARIANTS = {
             ("clusters_factors_64", "TC², clusters, K = 64", {"num_factors": 64}),
             ("clusters_gate", "TC², clusters, gate", {"calibration": "gate"}),
             (
+                "clusters_gate_8",
+                "TC², clusters, gate, M = 8",
+                {"calibration": "gate", "num_tasks": 8},
+            ),
+            (
                 "clusters_transfer_3",
                 "TC², clusters, transfer weight 3",
                 {"transfer_weight": 3.0},

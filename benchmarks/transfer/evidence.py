@@ -104,6 +104,15 @@ STAGES = {
         "choosing",
         [f"--arms={COMBINATIONS}", *CHOOSING, "--seeds=100,101,102,103"],
     ),
+    "combinations_again": (
+        "choosing",
+        [
+            "--arms=base,base_task_views,clusters_task_views,clusters_gate,clusters_8,"
+            "clusters_gate_8",
+            *CHOOSING,
+            "--seeds=100,101,102,103,104,105,106,107",
+        ],
+    ),
     "ablation": (
         "small_encoder",
         [f"--arms={ABLATION}", "--objectives=nt_xent", f"--seeds={FINAL_SEEDS}"],
