@@ -14,14 +14,17 @@ from compare_arms import ALL_ARMS
 from keras_tc2.provenance import commit, machine
 
 # The base arms whose scores tell what base SSL reaches in more time.
-TIMED_BASES = ("base", "base_equal_compute", "base_long")
+TIMED_BASES = ("base", "base_equal_compute", "base_equal_time", "base_long")
 METHOD = "tc2"
 CONTROLS = (
     "base",
     "base_task_views",
     "tasks_only",
+    "clusters_tasks_only",
     "base_equal_compute",
+    "base_equal_time",
     "task_views_equal_compute",
+    "task_views_equal_time",
 )
 
 
