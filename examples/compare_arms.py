@@ -37,8 +37,8 @@ ARMS = {
     "tasks_only": tc2_arm(
         "tasks, no calibration, no inner step", calibration="none", num_inner_steps=0
     ),
-    # On this encoder a TC² step takes 1.3 to 1.5 of base SSL's without making the views,
-    # and about 1.2 with it.
+    # On this encoder a TC² step takes 1.3 to 1.5 of base SSL's without the making of
+    # views, and about 1.2 with it.
     "base_equal_compute": Arm("base SSL, 1.25 × the steps", "ssl", more_steps=1.25),
     "base_equal_time": Arm("base SSL, 1.5 × the steps", "ssl", more_steps=1.5),
     "tc2": tc2_arm("TC²"),
