@@ -2,10 +2,10 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer.features import FeatureExtractor
 from keras_tc2.transfer.palette import colour, marker
@@ -13,7 +13,7 @@ from keras_tc2.transfer.palette import colour, marker
 MAX_IMAGES = 2000
 
 
-class EmbeddingPlot(keras.callbacks.Callback):
+class EmbeddingPlot(EveryFewEpochs):
     """Saves a two-dimensional picture of the features every few epochs.
 
     Args:
@@ -49,7 +49,7 @@ class EmbeddingPlot(keras.callbacks.Callback):
         log_dir=None,
         seed=0,
     ):
-        super().__init__()
+        super().__init__(every_epochs)
         images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or labels.shape != images.shape[:1] or len(images) < 3:
             raise ValueError(
@@ -60,7 +60,6 @@ class EmbeddingPlot(keras.callbacks.Callback):
         self.images = images[chosen.astype(int)]
         self.labels = labels[chosen.astype(int)]
         self.folder = None if folder is None else pathlib.Path(folder)
-        self.every_epochs = checks.integer("every_epochs", every_epochs)
         self.method = checks.one_of("method", method, PROJECTIONS)
         self.log_dir = log_dir
         self.seed = seed
@@ -68,13 +67,13 @@ class EmbeddingPlot(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Finds the encoder."""
+        super().on_train_begin(logs)
         self.pictures = []
         self._extractor = FeatureExtractor(watched_encoder(self.model))
 
     def on_epoch_end(self, epoch, logs=None):
         """Draws the picture, when it is its turn."""
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if self.pictures and not last and (epoch + 1) % self.every_epochs:
+        if not self.is_due(epoch):
             return
         features, _ = self._extractor(self.images, batch_size=256)
         if not np.isfinite(features).all():

@@ -1,17 +1,17 @@
 """Transfer accuracy at the end of epochs, among the other numbers of the run."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer import protocols as registry
 from keras_tc2.transfer.downstream import Downstream
 from keras_tc2.transfer.features import FeatureExtractor
 
 
-class OnlineProbe(keras.callbacks.Callback):
+class OnlineProbe(LoggedMeasurement):
     """Evaluates the encoder on a labelled set of its own while it trains.
 
     The numbers enter the epoch's logs as `probe_knn_accuracy`,
@@ -60,8 +60,7 @@ class OnlineProbe(keras.callbacks.Callback):
         seed=0,
         prefix="probe",
     ):
-        super().__init__()
-        self.every_epochs = checks.integer("every_epochs", every_epochs)
+        super().__init__(every_epochs)
         self.batch_size = checks.integer("batch_size", batch_size)
         self.seed = seed
         self.prefix = prefix
@@ -71,21 +70,9 @@ class OnlineProbe(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Finds the encoder."""
-        # Measured at the first epoch too: CSVLogger fixes its columns there.
-        self._names = ()
+        super().on_train_begin(logs)
         self._encoder = watched_encoder(self.model)
         self._extractor = FeatureExtractor(self._encoder)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds what was measured to `logs`."""
-        logs = {} if logs is None else logs
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if self._names and not last and (epoch + 1) % self.every_epochs:
-            logs.update(dict.fromkeys(self._names, np.nan))
-            return
-        measured = self.measure()
-        self._names = tuple(measured)
-        logs.update(measured)
 
     def measure(self):
         """Returns `{name in the logs: value}` for the encoder as it is now."""

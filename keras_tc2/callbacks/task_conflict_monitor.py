@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_tc2 import bilevel, checks
+from keras_tc2 import bilevel
+from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.transfer.palette import COLOURS
 
 NAMES = (
@@ -18,7 +19,7 @@ NAMES = (
 )
 
 
-class TaskConflictMonitor(keras.callbacks.Callback):
+class TaskConflictMonitor(LoggedMeasurement):
     """Measures conflict and calibration of a `TC2Pretrainer` on one held batch.
 
     Adds to the logs, at the end of epochs:
@@ -53,9 +54,8 @@ class TaskConflictMonitor(keras.callbacks.Callback):
     """
 
     def __init__(self, views, *, every_epochs=1):
-        super().__init__()
+        super().__init__(every_epochs)
         self.views = views
-        self.every_epochs = checks.integer("every_epochs", every_epochs)
         self.cosines = None
         self.pictures = []
 
@@ -66,20 +66,14 @@ class TaskConflictMonitor(keras.callbacks.Callback):
                 "TaskConflictMonitor needs a TC2Pretrainer. Received a "
                 f"{type(self.model).__name__}, which has no tasks."
             )
+        super().on_train_begin(logs)
         self._batch = next(iter(self.views))
-        self._names = ()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the measurements to `logs`."""
-        logs = {} if logs is None else logs
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if self._names and not last and (epoch + 1) % self.every_epochs:
-            logs.update(dict.fromkeys(self._names, np.nan))
-            return
-        measured = self.measure()
-        self._names = tuple(measured)
-        logs.update(measured)
-        if self.cosines is not None:
+        """Adds the measurements to `logs`, and draws the matrix of cosines."""
+        before = self.cosines
+        super().on_epoch_end(epoch, logs)
+        if self.cosines is not before:
             self.pictures = [conflict_figure(self.cosines, epoch)]
 
     def measure(self):

@@ -3,9 +3,7 @@
 import math
 import pathlib
 
-import keras
-
-from keras_tc2 import checks
+from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.transfer import html_page
 from keras_tc2.transfer.palette import colour, marker
 
@@ -36,7 +34,7 @@ UNITS = {
 COLUMNS = 3
 
 
-class TrainingReport(keras.callbacks.Callback):
+class TrainingReport(EveryFewEpochs):
     """Writes `training_report.html`: curves of all logs, pictures, settings.
 
     The page is whole in one file and is written anew as the run goes on. List this
@@ -62,9 +60,8 @@ class TrainingReport(keras.callbacks.Callback):
         settings=None,
         title="Training report",
     ):
-        super().__init__()
+        super().__init__(every_epochs)
         self.path = pathlib.Path(path)
-        self.every_epochs = checks.integer("every_epochs", every_epochs)
         self.pictures_of = list(pictures_of)
         self.settings = settings
         self.title = title
@@ -72,14 +69,14 @@ class TrainingReport(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Starts with empty curves."""
+        super().on_train_begin(logs)
         self._epochs = []
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds a point to every curve, and writes the page when it is its turn."""
         values = {name: float(value) for name, value in (logs or {}).items()}
         self._epochs.append((epoch + 1, values))
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if len(self._epochs) > 1 and not last and (epoch + 1) % self.every_epochs:
+        if not self.is_due(epoch):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(self._page(), encoding="utf-8")
