@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_tc2.checks import integer, positive, probability
 from keras_tc2.objectives.centring import Centring
+from keras_tc2.objectives.cross_entropy import cross_view_entropy
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.prototypes import Prototypes
@@ -44,13 +45,7 @@ def dino(student_outputs, teacher_outputs, *, student_temperature, teacher_tempe
         ops.log_softmax(at_least_float32(outputs) / student_temperature, axis=-1)
         for outputs in student_outputs
     ]
-    losses = [
-        -ops.mean(ops.sum(teacher * log_student, axis=-1))
-        for x, teacher in enumerate(teachers)
-        for other, log_student in enumerate(log_students)
-        if other != x
-    ]
-    return sum(losses) / len(losses)
+    return cross_view_entropy(teachers, log_students)
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import integer, positive
+from keras_tc2.objectives.cross_entropy import cross_view_entropy
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.objectives.prototypes import Prototypes
@@ -71,13 +72,7 @@ def swav(scores, target_scores, *, temperature, epsilon, num_iterations):
         ops.log_softmax(at_least_float32(score) / temperature, axis=-1)
         for score in scores
     ]
-    losses = [
-        -ops.mean(ops.sum(code * log_prediction, axis=-1))
-        for s, code in enumerate(codes)
-        for t, log_prediction in enumerate(log_predictions)
-        if t != s
-    ]
-    return sum(losses) / len(losses)
+    return cross_view_entropy(codes, log_predictions)
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
