@@ -112,6 +112,21 @@ VARIANTS = {
             ),
             ("clusters_no_base", "TC², clusters, no base term", {"base_weight": 0.0}),
             (
+                "clusters_no_calibration",
+                "TC², clusters, no calibration",
+                {"calibration": "none"},
+            ),
+            (
+                "clusters_no_inner_step",
+                "TC², clusters, no inner step",
+                {"num_inner_steps": 0},
+            ),
+            (
+                "clusters_alpha_0.05",
+                "TC², clusters, α = 0.05",
+                {"inner_learning_rate": 0.05},
+            ),
+            (
                 "clusters_tasks_only",
                 "cluster tasks, no calibration, no inner step",
                 {"calibration": "none", "num_inner_steps": 0},

@@ -123,6 +123,23 @@ STAGES = {
             f"--seeds={FRESH_SEEDS}",
         ],
     ),
+    # Which part of it takes away what cluster tasks alone give.
+    "cluster_ablation": (
+        "confirmation",
+        [
+            "--arms=clusters_task_views,clusters_no_calibration,clusters_no_inner_step,"
+            "clusters_alpha_0.05",
+            f"--seeds={FRESH_SEEDS}",
+        ],
+    ),
+    "vicreg_clusters": (
+        "small_encoder",
+        [
+            "--arms=clusters_tasks_only,clusters_task_views",
+            "--objectives=vicreg",
+            f"--seeds={FINAL_SEEDS}",
+        ],
+    ),
     "ablation": (
         "small_encoder",
         [f"--arms={ABLATION}", "--objectives=nt_xent", f"--seeds={FINAL_SEEDS}"],
@@ -134,6 +151,15 @@ STAGES = {
         )
         for rate in ("0.001", "0.003", "0.01")
     },
+    "resnet18": (
+        "resnet18",
+        [
+            *RESNET18,
+            f"--arms={CONTROLS},random",
+            "--learning_rate=0.003",
+            "--seeds=0,1,2,3,4",
+        ],
+    ),
 }
 
 
