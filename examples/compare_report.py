@@ -51,10 +51,9 @@ class Runs:
         """Names of the arms, in the order of `compare_arms`."""
         return [name for name in ALL_ARMS if name in self.of]
 
-    def is_method(self, arm):
-        """Whether the arm calibrates or takes an inner step."""
-        run = next(iter(self.of[arm].values()))
-        return run["method"] == "tc2" and arm not in CONTROLS
+    def has_tasks(self, arm):
+        """Whether the arm is TC² or a part of it."""
+        return next(iter(self.of[arm].values()))["method"] == "tc2"
 
     def label(self, arm):
         """How tables call an arm."""
@@ -196,16 +195,19 @@ def row(cells):
 
 
 def controls_table(runs):
-    """One row an arm of TC², one column a control: paired differences, in points."""
+    """One row an arm with tasks, one column a control: paired differences."""
     controls = [name for name in CONTROLS if name in runs.of]
-    arms = [name for name in runs.arms if runs.is_method(name)]
+    arms = [name for name in runs.arms if runs.has_tasks(name)]
     if not controls or not arms:
         return ""
     heads = ["", *(f"− {runs.label(name)}" for name in controls)]
     lines = [row(heads), row(["---", *["---:"] * len(controls)])]
     for arm in arms:
         scores = runs.scores(arm)
-        cells = [difference_cell(scores, runs.scores(name)) for name in controls]
+        cells = [
+            "–" if name == arm else difference_cell(scores, runs.scores(name))
+            for name in controls
+        ]
         lines.append(row([runs.label(arm), *cells]))
     return "\n".join(lines)
 

@@ -100,7 +100,10 @@ STAGES = {
         "small_encoder",
         ["--arms=clusters_task_views", f"--seeds={FINAL_SEEDS}"],
     ),
-    "sweeps": ("choosing", [f"--arms={CONTROLS},{SWEEPS}", *CHOOSING]),
+    "sweeps": (
+        "choosing",
+        [f"--arms={CONTROLS},{SWEEPS}", *CHOOSING, "--seeds=100,101,102,103"],
+    ),
     "combinations": (
         "choosing",
         [f"--arms={COMBINATIONS}", *CHOOSING, "--seeds=100,101,102,103"],
