@@ -97,7 +97,7 @@ class MixedPrecisionTest(TestCase):
         assert all(v.dtype == "float32" for v in model.trainable_variables)
 
     @pytest.mark.parametrize(
-        ("policy", "kind"), zip(POLICIES, ["projector", "encoder"], strict=True)
+        ("policy", "kind"), list(zip(POLICIES, ["projector", "encoder"], strict=True))
     )
     def test_losses_and_inner_gradients_are_float32(self, policy, kind):
         model = pretrainer(policy, kind)
