@@ -15,5 +15,5 @@ def with_batch_norm_momentum(model, momentum):
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = momentum
+            layer.momentum = float(momentum)
     return model

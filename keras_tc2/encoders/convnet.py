@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_tc2 import checks
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 
@@ -24,9 +25,7 @@ def convnet(input_shape, *, widths=(16, 32, 64), batch_norm_momentum=0.9):
     Returns:
         `keras.Model`, float images to a feature map.
     """
-    momentum = arguments.fraction(
-        "batch_norm_momentum", batch_norm_momentum, at_least=0.0, at_most=1.0
-    )
+    momentum = float(checks.probability("batch_norm_momentum", batch_norm_momentum))
     x = images = keras.Input(input_shape, name="images")
     for i, filters in enumerate(arguments.widths("widths", widths), start=1):
         x = keras.layers.Conv2D(

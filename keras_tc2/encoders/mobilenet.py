@@ -1,5 +1,6 @@
 """MobileNetV3-Small of KerasCV."""
 
+from keras_tc2 import checks
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
@@ -29,9 +30,7 @@ def mobilenet_v3_small(
         - [1] Howard et al., 2019, arXiv 1905.02244, table 2
     """
     arguments.fraction("width_multiplier", width_multiplier, at_least=0.05, at_most=4)
-    arguments.fraction(
-        "batch_norm_momentum", batch_norm_momentum, at_least=0.0, at_most=1.0
-    )
+    checks.probability("batch_norm_momentum", batch_norm_momentum)
     strides = fit_strides(
         [2, 2, 1, 2, 1, 1, 1, 1, 2, 1, 1],
         input_shape=input_shape,

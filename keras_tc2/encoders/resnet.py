@@ -32,29 +32,15 @@ def resnet18(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     References:
         - [1] He et al., 2016, arXiv 1603.05027
     """
-    return _resnet(
-        "resnet18",
-        [2, 2, 2, 2],
-        "basic_block",
-        input_shape,
-        width,
-        stem,
-        batch_norm_momentum,
-    )
+    structure = {"stackwise_blocks": [2, 2, 2, 2], "block_type": "basic_block"}
+    return _resnet("resnet18", structure, input_shape, width, stem, batch_norm_momentum)
 
 
 @register("resnet34")
 def resnet34(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     """ResNet-34; arguments and result as of `resnet18`."""
-    return _resnet(
-        "resnet34",
-        [3, 4, 6, 3],
-        "basic_block",
-        input_shape,
-        width,
-        stem,
-        batch_norm_momentum,
-    )
+    structure = {"stackwise_blocks": [3, 4, 6, 3], "block_type": "basic_block"}
+    return _resnet("resnet34", structure, input_shape, width, stem, batch_norm_momentum)
 
 
 @register("resnet50")
@@ -63,31 +49,26 @@ def resnet50(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
 
     Arguments and result as of `resnet18`; the ImageNet stem takes any width.
     """
-    return _resnet(
-        "resnet50", [3, 4, 6, 3], "block", input_shape, width, stem, batch_norm_momentum
-    )
+    structure = {"stackwise_blocks": [3, 4, 6, 3], "block_type": "block"}
+    return _resnet("resnet50", structure, input_shape, width, stem, batch_norm_momentum)
 
 
-def _resnet(name, blocks, block_type, input_shape, width, stem, batch_norm_momentum):
+def _resnet(name, structure, input_shape, width, stem, batch_norm_momentum):
     checks.one_of("stem", stem, ["auto", "small", "imagenet"])
     # The last stage is 8 times as wide, in bottleneck blocks 32 times.
     arguments.bounded_integer("width", width, at_most=arguments.MAX_WIDTH // 32)
-    arguments.fraction(
-        "batch_norm_momentum", batch_norm_momentum, at_least=0.0, at_most=1.0
-    )
+    checks.probability("batch_norm_momentum", batch_norm_momentum)
     if stem == "auto":
         small = min(input_shape[:2]) <= SMALL_IMAGE_SIDE
         stem = "small" if small else "imagenet"
-    if stem == "imagenet" and block_type == "basic_block" and width != 64:
+    if stem == "imagenet" and structure["block_type"] == "basic_block" and width != 64:
         raise ValueError(
             f"{name} with the ImageNet stem needs width=64. Received: width={width}, "
             f'input_shape={input_shape}. Use width=64, stem="small" or "resnet50".'
         )
-    structure = {
+    structure |= {
         "stackwise_filters": [width, 2 * width, 4 * width, 8 * width],
-        "stackwise_blocks": blocks,
         "stackwise_strides": [1, 2, 2, 2],
-        "block_type": block_type,
         "input_shape": (None, None, input_shape[2]),
         "name": f"{name}_backbone",
     }
