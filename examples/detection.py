@@ -80,6 +80,11 @@ def main(_):
         encoder = tc2.encoders.create(
             "resnet18", input_shape=(size, size, 1), stem="imagenet"
         )
+    # A hundred steps must leave good moving statistics, also of an encoder that was
+    # made to keep them longer.
+    for layer in encoder.backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9
     # Digits are about 20 pixels wide: 2.5 strides of the first level.
     detector = tc2.transfer.detector(
         encoder, num_classes=1, anchor_scale=2.5, image_size=size
