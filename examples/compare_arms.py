@@ -31,6 +31,11 @@ def tc2_arm(label, *, task_views=True, **arguments):
     return Arm(label, "tc2", task_views, arguments=arguments)
 
 
+def cluster_arm(label, **arguments):
+    """The same, with tasks that are clusters."""
+    return tc2_arm(label, task_assignment="cluster", **arguments)
+
+
 ARMS = {
     "base": Arm("base SSL", "ssl"),
     "base_task_views": Arm("base SSL, task views", "ssl", True),
@@ -89,50 +94,33 @@ VARIANTS = {
     "gate": tc2_arm("TC², gate", calibration="gate"),
     "projection": tc2_arm("TC², projection", calibration="projection"),
     "random_tasks": tc2_arm("TC², random tasks, one recipe", task_views=False),
-    "clusters": tc2_arm(
-        "TC², clusters, one recipe", task_views=False, task_assignment="cluster"
+    "clusters": cluster_arm("TC², clusters, one recipe", task_views=False),
+    "clusters_task_views": cluster_arm("TC², clusters, task views"),
+    "clusters_first_order": cluster_arm("TC², clusters, first order", inner_order=1),
+    "clusters_8": cluster_arm("TC², clusters, M = 8", num_tasks=8),
+    "clusters_factors_64": cluster_arm("TC², clusters, K = 64", num_factors=64),
+    "clusters_gate": cluster_arm("TC², clusters, gate", calibration="gate"),
+    "clusters_gate_8": cluster_arm(
+        "TC², clusters, gate, M = 8", calibration="gate", num_tasks=8
     ),
-    **{
-        name: tc2_arm(label, task_assignment="cluster", **arguments)
-        for name, label, arguments in (
-            ("clusters_task_views", "TC², clusters, task views", {}),
-            ("clusters_first_order", "TC², clusters, first order", {"inner_order": 1}),
-            ("clusters_8", "TC², clusters, M = 8", {"num_tasks": 8}),
-            ("clusters_factors_64", "TC², clusters, K = 64", {"num_factors": 64}),
-            ("clusters_gate", "TC², clusters, gate", {"calibration": "gate"}),
-            (
-                "clusters_gate_8",
-                "TC², clusters, gate, M = 8",
-                {"calibration": "gate", "num_tasks": 8},
-            ),
-            (
-                "clusters_transfer_3",
-                "TC², clusters, transfer weight 3",
-                {"transfer_weight": 3.0},
-            ),
-            ("clusters_no_base", "TC², clusters, no base term", {"base_weight": 0.0}),
-            (
-                "clusters_no_calibration",
-                "TC², clusters, no calibration",
-                {"calibration": "none"},
-            ),
-            (
-                "clusters_no_inner_step",
-                "TC², clusters, no inner step",
-                {"num_inner_steps": 0},
-            ),
-            (
-                "clusters_alpha_0.05",
-                "TC², clusters, α = 0.05",
-                {"inner_learning_rate": 0.05},
-            ),
-            (
-                "clusters_tasks_only",
-                "cluster tasks, no calibration, no inner step",
-                {"calibration": "none", "num_inner_steps": 0},
-            ),
-        )
-    },
+    "clusters_transfer_3": cluster_arm(
+        "TC², clusters, transfer weight 3", transfer_weight=3.0
+    ),
+    "clusters_no_base": cluster_arm("TC², clusters, no base term", base_weight=0.0),
+    "clusters_no_calibration": cluster_arm(
+        "TC², clusters, no calibration", calibration="none"
+    ),
+    "clusters_no_inner_step": cluster_arm(
+        "TC², clusters, no inner step", num_inner_steps=0
+    ),
+    "clusters_alpha_0.05": cluster_arm(
+        "TC², clusters, α = 0.05", inner_learning_rate=0.05
+    ),
+    "clusters_tasks_only": cluster_arm(
+        "cluster tasks, no calibration, no inner step",
+        calibration="none",
+        num_inner_steps=0,
+    ),
 }
 ALL_ARMS = {**ARMS, **VARIANTS}
 

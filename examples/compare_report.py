@@ -140,7 +140,7 @@ def main_table(runs):
         "TC² − arm",
         "training time",
     ]
-    lines = [row(heads), row(["---", *["---:"] * (len(heads) - 1)])]
+    rows = []
     for arm in runs.arms:
         scores, cost = runs.scores(arm), runs.cost(arm)
         values = list(scores.values())
@@ -162,8 +162,8 @@ def main_table(runs):
             else "–",
             "–" if cost is None else f"{cost:.2f} ×",
         ]
-        lines.append(row(cells))
-    return "\n".join(lines)
+        rows.append(cells)
+    return table(heads, rows)
 
 
 def detail_table(runs):
@@ -176,7 +176,7 @@ def detail_table(runs):
     ]
     columns.sort(key=lambda column: column[0] not in runs.transfer)
     heads = [f"{d.removesuffix('_subset')} {p}" for d, p in columns]
-    lines = [row(["arm", *heads]), row(["---", *["---:"] * len(heads)])]
+    rows = []
     for arm in runs.arms:
         cells = [runs.label(arm)]
         for dataset, protocol in columns:
@@ -185,13 +185,14 @@ def detail_table(runs):
             ]
             spread = f" ({np.std(values, ddof=1):.2f})" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.2f}{spread}")
-        lines.append(row(cells))
-    return "\n".join(lines)
+        rows.append(cells)
+    return table(["arm", *heads], rows)
 
 
-def row(cells):
-    """One line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+def table(heads, rows):
+    """A Markdown table of texts; all columns but the first are aligned right."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
 
 
 def controls_table(runs):
@@ -201,15 +202,15 @@ def controls_table(runs):
     if not controls or not arms:
         return ""
     heads = ["", *(f"− {runs.label(name)}" for name in controls)]
-    lines = [row(heads), row(["---", *["---:"] * len(controls)])]
+    rows = []
     for arm in arms:
         scores = runs.scores(arm)
         cells = [
             "–" if name == arm else difference_cell(scores, runs.scores(name))
             for name in controls
         ]
-        lines.append(row([runs.label(arm), *cells]))
-    return "\n".join(lines)
+        rows.append([runs.label(arm), *cells])
+    return table(heads, rows)
 
 
 def findings(runs):

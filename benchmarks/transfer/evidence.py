@@ -24,7 +24,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FINAL_SEEDS = "0,1,2,3,4,5,6,7,8,9"
 FRESH_SEEDS = "10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29"
-CHOOSING_SEEDS = "100,101"
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("fashion_mnist_dir", None, "Folder of Fashion-MNIST's IDX files.")
@@ -50,7 +49,7 @@ COMBINATIONS = (
     "clusters_first_order,clusters_8,clusters_factors_64,clusters_gate,"
     "clusters_transfer_3,clusters_no_base,clusters_tasks_only"
 )
-CHOOSING = [f"--seeds={CHOOSING_SEEDS}", "--evaluate_on=validation"]
+CHOOSING = "--evaluate_on=validation"
 RESNET18 = [
     "--encoder=resnet18",
     '--encoder_arguments={"width": 16}',
@@ -65,7 +64,8 @@ STAGES = {
                 "--arms=base",
                 "--objectives=nt_xent,vicreg",
                 f"--learning_rate={rate}",
-                *CHOOSING,
+                CHOOSING,
+                "--seeds=100,101",
             ],
         )
         for rate in ("0.003", "0.01", "0.03")
@@ -75,7 +75,8 @@ STAGES = {
         [
             "--arms=base,tasks_only,clip_0.1,clip_0.3,clip_1",
             "--objectives=vicreg",
-            *CHOOSING,
+            CHOOSING,
+            "--seeds=100,101",
         ],
     ),
     "nt_xent": (
@@ -86,13 +87,16 @@ STAGES = {
         "small_encoder",
         [f"--arms={CONTROLS}", "--objectives=vicreg", f"--seeds={FINAL_SEEDS}"],
     ),
-    "variants": ("choosing", [f"--arms={CONTROLS},{VARIANTS}", *CHOOSING]),
+    "variants": (
+        "choosing",
+        [f"--arms={CONTROLS},{VARIANTS}", CHOOSING, "--seeds=100,101"],
+    ),
     # The most promising once more.
     "variants_again": (
         "choosing",
         [
             f"--arms={CONTROLS},transfer_3,clusters,clusters_task_views",
-            *CHOOSING,
+            CHOOSING,
             "--seeds=102,103",
         ],
     ),
@@ -102,18 +106,18 @@ STAGES = {
     ),
     "sweeps": (
         "choosing",
-        [f"--arms={CONTROLS},{SWEEPS}", *CHOOSING, "--seeds=100,101,102,103"],
+        [f"--arms={CONTROLS},{SWEEPS}", CHOOSING, "--seeds=100,101,102,103"],
     ),
     "combinations": (
         "choosing",
-        [f"--arms={COMBINATIONS}", *CHOOSING, "--seeds=100,101,102,103"],
+        [f"--arms={COMBINATIONS}", CHOOSING, "--seeds=100,101,102,103"],
     ),
     "combinations_again": (
         "choosing",
         [
             "--arms=base,base_task_views,clusters_task_views,clusters_gate,clusters_8,"
             "clusters_gate_8",
-            *CHOOSING,
+            CHOOSING,
             "--seeds=100,101,102,103,104,105,106,107",
         ],
     ),
@@ -150,7 +154,13 @@ STAGES = {
     **{
         f"resnet18_learning_rate_{rate}": (
             f"resnet18_learning_rate_{rate}",
-            [*RESNET18, "--arms=base", f"--learning_rate={rate}", *CHOOSING],
+            [
+                *RESNET18,
+                "--arms=base",
+                f"--learning_rate={rate}",
+                CHOOSING,
+                "--seeds=100,101",
+            ],
         )
         for rate in ("0.001", "0.003", "0.01")
     },
