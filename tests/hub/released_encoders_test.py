@@ -28,7 +28,8 @@ class ReleasedEncodersTest(TestCase):
         assert probe["accuracy"] > 0.9
         features = tc2.transfer.extract_features(folder, test[0])
         loaded = tc2.from_pretrained(folder)
-        np.testing.assert_array_equal(features, loaded.predict(test[0], verbose=0))
+        # Batches of 256 and of 32 run on other kernels, which sum in another order.
+        self.assert_close(features, loaded.predict(test[0], verbose=0), rtol=1e-5)
 
     def test_fine_tunes(self):
         folder = ENCODERS / "tc2-convnet-fashion"
