@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import non_negative
+from keras_tc2.objectives.inputs import check_alike, check_number
+from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import at_least_float32
 
@@ -27,9 +29,16 @@ def barlow_twins(embeddings_1, embeddings_2, *, redundancy_weight):
     Returns:
         Scalar tensor; a sum over dimensions, so it grows with `dim`.
 
+    Raises:
+        ValueError: if the views are not of one shape, or of fewer than two images.
+
     References:
         - [1] Zbontar et al., 2021, arXiv 2103.03230, equations 1 and 2
     """
+    check_alike(
+        {"embeddings_1": embeddings_1, "embeddings_2": embeddings_2}, min_batch_size=2
+    )
+    check_number("redundancy_weight", redundancy_weight, non_negative)
     first, second = _standardise(embeddings_1), _standardise(embeddings_2)
     batch_size = ops.cast(ops.shape(first)[0], first.dtype)
     correlation = ops.matmul(ops.transpose(first), second) / batch_size
@@ -73,6 +82,8 @@ class BarlowTwins(Objective):
     References:
         - [1] Zbontar et al., 2021, arXiv 2103.03230
     """
+
+    needs = Needs(min_batch_size=2)
 
     def __init__(self, redundancy_weight=0.005, **kwargs):
         super().__init__(**kwargs)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
@@ -26,9 +27,20 @@ def byol(predictions_1, predictions_2, targets_1, targets_2):
     Returns:
         Scalar tensor in [0, 8].
 
+    Raises:
+        ValueError: if the four are not of one shape.
+
     References:
         - [1] Grill et al., 2020, arXiv 2006.07733, equation 2
     """
+    check_alike(
+        {
+            "predictions_1": predictions_1,
+            "predictions_2": predictions_2,
+            "targets_1": targets_1,
+            "targets_2": targets_2,
+        }
+    )
     cosines = _cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)
     return 4 - 2 * ops.mean(cosines)
 

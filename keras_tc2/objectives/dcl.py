@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import positive
+from keras_tc2.objectives.inputs import check_alike, check_number
+from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import l2_normalize
 
@@ -34,14 +36,22 @@ def dcl(embeddings_1, embeddings_2, *, temperature, sigma=None):
     Returns:
         Scalar tensor; `log(2 * batch - 2)` when all embeddings are equal.
 
+    Raises:
+        ValueError: if the views are not of one shape, or of fewer than two images.
+
     References:
         - [1] Yeh et al., 2022, arXiv 2110.06848, equations 6 and 7
     """
+    check_alike(
+        {"embeddings_1": embeddings_1, "embeddings_2": embeddings_2}, min_batch_size=2
+    )
+    check_number("temperature", temperature)
     batch_size = ops.shape(embeddings_1)[0]
     first, second = l2_normalize(embeddings_1), l2_normalize(embeddings_2)
     similarities = ops.sum(first * second, axis=-1)
     positives = similarities / temperature
     if sigma is not None:
+        check_number("sigma", sigma)
         shares = ops.softmax(similarities / sigma, axis=-1)
         positives = positives * (2 - ops.cast(batch_size, shares.dtype) * shares)
     both = ops.concatenate([first, second], axis=0)
@@ -79,6 +89,8 @@ class DCL(Objective):
     References:
         - [1] Yeh et al., 2022, arXiv 2110.06848
     """
+
+    needs = Needs(min_batch_size=2)
 
     def __init__(self, temperature=0.1, *, sigma=None, **kwargs):
         super().__init__(**kwargs)

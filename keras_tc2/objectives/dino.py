@@ -6,6 +6,7 @@ from keras import ops
 from keras_tc2.checks import integer, positive, probability
 from keras_tc2.objectives.centring import Centring
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
+from keras_tc2.objectives.inputs import check_number, check_views_of_targets
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.prototypes import Prototypes
@@ -32,9 +33,17 @@ def dino(student_outputs, teacher_outputs, *, student_temperature, teacher_tempe
     Returns:
         Scalar tensor, nats.
 
+    Raises:
+        ValueError: if there are fewer than two views, or not all are of one shape.
+
     References:
         - [1] Caron et al., 2021, arXiv 2104.14294, equations 1 to 3
     """
+    check_views_of_targets(
+        student_outputs, teacher_outputs, names=("student_outputs", "teacher_outputs")
+    )
+    check_number("student_temperature", student_temperature)
+    check_number("teacher_temperature", teacher_temperature)
     teachers = [
         ops.softmax(
             at_least_float32(ops.stop_gradient(outputs)) / teacher_temperature, axis=-1

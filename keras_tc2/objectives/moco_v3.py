@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import positive
+from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
@@ -22,7 +23,7 @@ def moco_v3(queries_1, queries_2, keys_1, keys_2, *, temperature):
 
     Args:
         queries_1: float tensor `(batch, dim)`, predictor output of view 1; not
-            normalised.
+            normalised. Batch at least 2.
         queries_2: float tensor `(batch, dim)`, of view 2.
         keys_1: float tensor `(batch, dim)`, the momentum encoder's embeddings of
             view 1; no gradient flows into them.
@@ -32,9 +33,22 @@ def moco_v3(queries_1, queries_2, keys_1, keys_2, *, temperature):
     Returns:
         Scalar tensor; `4 * temperature * log(batch)` when all keys are equal.
 
+    Raises:
+        ValueError: if the four are not of one shape, or of fewer than two images.
+
     References:
         - [1] Chen, Xie and He, 2021, arXiv 2104.02057, algorithm 1
     """
+    check_alike(
+        {
+            "queries_1": queries_1,
+            "queries_2": queries_2,
+            "keys_1": keys_1,
+            "keys_2": keys_2,
+        },
+        min_batch_size=2,
+    )
+    check_number("temperature", temperature)
     contrast = _contrast(queries_1, keys_2, temperature)
     contrast = contrast + _contrast(queries_2, keys_1, temperature)
     return 2 * temperature * contrast
@@ -82,7 +96,7 @@ class MoCoV3(MomentumObjective):
         - [1] Chen, Xie and He, 2021, arXiv 2104.02057
     """
 
-    needs = Needs(target="momentum")
+    needs = Needs(target="momentum", min_batch_size=2)
 
     def __init__(
         self,

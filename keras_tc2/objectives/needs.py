@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_tc2.checks import one_of
+from keras_tc2.checks import integer, one_of
 
 TARGETS = (None, "stop_gradient", "momentum")
 
@@ -27,8 +27,11 @@ class Needs:
         masks_views: bool. Whether the encoder sees views of which
             `Objective.mask_views` has hidden a part.
 
+        min_batch_size: int. The fewest images that give the loss a meaning: of the
+            batch on each replica (of all replicas with `gather`), and of a task.
+
     Raises:
-        ValueError: if `target` is none of these.
+        ValueError: if `target` is none of these, or a number is below one.
     """
 
     target: str | None = None
@@ -36,7 +39,9 @@ class Needs:
     min_views: int = 2
     max_views: int | None = 2
     masks_views: bool = False
+    min_batch_size: int = 1
 
     def __post_init__(self):
-        """Checks `target`."""
+        """Checks `target` and `min_batch_size`."""
+        integer("min_batch_size", self.min_batch_size)
         one_of("target", self.target, TARGETS)

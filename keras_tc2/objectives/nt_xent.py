@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import positive
+from keras_tc2.objectives.inputs import check_alike, check_number
+from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import l2_normalize
 
@@ -19,12 +21,16 @@ def nt_xent(embeddings_1, embeddings_2, *, temperature):
     with s the cosine similarity and t the temperature.
 
     Args:
-        embeddings_1: float tensor `(batch, dim)`, view 1; not normalised.
+        embeddings_1: float tensor `(batch, dim)`, view 1; not normalised. Batch at
+            least 2.
         embeddings_2: float tensor `(batch, dim)`, view 2, in the same order.
         temperature: float > 0. Softmax scale.
 
     Returns:
         Scalar tensor, nats; `log(2 * batch - 1)` when all embeddings are equal.
+
+    Raises:
+        ValueError: if the views are not of one shape, or of fewer than two images.
 
     Example:
     ```python
@@ -38,6 +44,10 @@ def nt_xent(embeddings_1, embeddings_2, *, temperature):
     References:
         - [1] Chen et al., 2020, arXiv 2002.05709, equation 1
     """
+    check_alike(
+        {"embeddings_1": embeddings_1, "embeddings_2": embeddings_2}, min_batch_size=2
+    )
+    check_number("temperature", temperature)
     batch_size = ops.shape(embeddings_1)[0]
     both = ops.concatenate([embeddings_1, embeddings_2], axis=0)
     both = l2_normalize(both) / temperature**0.5
@@ -73,6 +83,8 @@ class NTXent(Objective):
     References:
         - [1] Chen et al., 2020, arXiv 2002.05709
     """
+
+    needs = Needs(min_batch_size=2)
 
     def __init__(self, temperature=0.2, **kwargs):
         super().__init__(**kwargs)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.checks import integer
+from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.objectives.patch_decoder import PatchDecoder
@@ -33,9 +34,15 @@ def sim_mim(predictions, pixels, masks):
     Returns:
         Scalar tensor >= 0, in the units of the pixels; 0 where nothing is hidden.
 
+    Raises:
+        ValueError: if predictions and pixels are not of one shape, or masks do not
+            fit them.
+
     References:
         - [1] Xie et al., 2022, arXiv 2111.09886, section 3.4
     """
+    check_alike({"predictions": predictions, "pixels": pixels}, rank=4)
+    check_alike({"masks": masks, "pixels[..., :1]": pixels[..., :1]}, rank=4)
     predictions, pixels = at_least_float32(predictions), at_least_float32(pixels)
     masks = ops.cast(masks, predictions.dtype)
     errors = ops.abs(predictions - ops.stop_gradient(pixels)) * masks

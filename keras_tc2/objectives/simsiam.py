@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
@@ -26,9 +27,20 @@ def simsiam(predictions_1, predictions_2, targets_1, targets_2):
     Returns:
         Scalar tensor in [−1, 1].
 
+    Raises:
+        ValueError: if the four are not of one shape.
+
     References:
         - [1] Chen and He, 2021, arXiv 2011.10566, equations 1 and 4
     """
+    check_alike(
+        {
+            "predictions_1": predictions_1,
+            "predictions_2": predictions_2,
+            "targets_1": targets_1,
+            "targets_2": targets_2,
+        }
+    )
     cosines = _cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)
     return -ops.mean(cosines) / 2
 

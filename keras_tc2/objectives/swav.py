@@ -5,6 +5,11 @@ from keras import ops
 
 from keras_tc2.checks import integer, positive
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
+from keras_tc2.objectives.inputs import (
+    check_alike,
+    check_number,
+    check_views_of_targets,
+)
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.objectives.prototypes import Prototypes
@@ -32,6 +37,9 @@ def sinkhorn(scores, *, epsilon, num_iterations):
     References:
         - [1] Caron et al., 2020, arXiv 2006.09882, equations 3 and 5
     """
+    check_alike({"scores": scores})
+    check_number("epsilon", epsilon)
+    check_number("num_iterations", num_iterations, integer)
     log_codes = at_least_float32(scores) / epsilon
     for _ in range(num_iterations):
         log_codes = log_codes - ops.logsumexp(log_codes, axis=0, keepdims=True)
@@ -49,7 +57,8 @@ def swav(scores, target_scores, *, temperature, epsilon, num_iterations):
 
     Args:
         scores: list of float tensors `(batch, prototypes)`, cosines with the
-            prototypes, one a view; the global views first.
+            prototypes, one a view; the global views first. Batch at least 2: the
+            codes of one image are uniform, whatever it is.
         target_scores: list of the scores, of the global views, that codes are made
             of by `sinkhorn`; no gradient flows into them.
         temperature: float > 0. Softmax scale of the predictions.
@@ -59,9 +68,17 @@ def swav(scores, target_scores, *, temperature, epsilon, num_iterations):
     Returns:
         Scalar tensor, nats.
 
+    Raises:
+        ValueError: if there are fewer than two views, or of fewer than two images, or
+            not all are of one shape.
+
     References:
         - [1] Caron et al., 2020, arXiv 2006.09882, equations 1 to 5
     """
+    check_views_of_targets(
+        scores, target_scores, names=("scores", "target_scores"), min_batch_size=2
+    )
+    check_number("temperature", temperature)
     codes = [
         ops.stop_gradient(
             sinkhorn(target, epsilon=epsilon, num_iterations=num_iterations)
@@ -107,7 +124,9 @@ class SwAV(Objective):
         - [1] Caron et al., 2020, arXiv 2006.09882
     """
 
-    needs = Needs(target="stop_gradient", target_head=True, max_views=None)
+    needs = Needs(
+        target="stop_gradient", target_head=True, max_views=None, min_batch_size=2
+    )
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import non_negative
+from keras_tc2.objectives.inputs import check_alike, check_number
+from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import at_least_float32
 
@@ -38,9 +40,18 @@ def vicreg(
     Returns:
         Scalar tensor.
 
+    Raises:
+        ValueError: if the views are not of one shape, or of fewer than two images.
+
     References:
         - [1] Bardes et al., 2022, arXiv 2105.04906, equations 1 to 6
     """
+    check_alike(
+        {"embeddings_1": embeddings_1, "embeddings_2": embeddings_2}, min_batch_size=2
+    )
+    check_number("invariance_weight", invariance_weight, non_negative)
+    check_number("variance_weight", variance_weight, non_negative)
+    check_number("covariance_weight", covariance_weight, non_negative)
     embeddings_1 = at_least_float32(embeddings_1)
     embeddings_2 = at_least_float32(embeddings_2)
     invariance = ops.mean(ops.square(embeddings_1 - embeddings_2))
@@ -92,6 +103,8 @@ class VICReg(Objective):
     References:
         - [1] Bardes et al., 2022, arXiv 2105.04906
     """
+
+    needs = Needs(min_batch_size=2)
 
     def __init__(
         self,

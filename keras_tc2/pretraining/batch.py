@@ -70,6 +70,25 @@ def check_views(views, *, image_shape, needs):
         )
 
 
+def check_number_of_images(batch_size, objective, *, num_replicas):
+    """Raises `ValueError` if a batch is too small for its loss to have a meaning.
+
+    Args:
+        batch_size: int, images on a replica.
+        objective: `Objective`.
+        num_replicas: int. With `gather` the loss sees the images of all.
+    """
+    at_least = objective.needs.min_batch_size
+    if objective.gather:
+        at_least = -(-at_least // num_replicas)
+    if batch_size < at_least:
+        raise ValueError(
+            f"{type(objective).__name__} compares images with one another and needs a "
+            f"batch of at least {at_least} images a replica: make the data with a "
+            f"larger `batch_size`. Received: {batch_size} image(s) a replica"
+        )
+
+
 def _check_number(number, needs):
     if needs.min_views <= number <= (needs.max_views or number):
         return

@@ -11,7 +11,7 @@ from keras_tc2.checks import integer
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import run_data
-from keras_tc2.pretraining.batch import check_views, split_batch
+from keras_tc2.pretraining.batch import check_number_of_images, check_views, split_batch
 from keras_tc2.pretraining.forward import (
     Forward,
     group_sizes,
@@ -20,6 +20,7 @@ from keras_tc2.pretraining.forward import (
 )
 from keras_tc2.pretraining.momentum_target import MomentumTarget
 from keras_tc2.pretraining.nonfinite import StopOnNonFinite
+from keras_tc2.pretraining.replicas import num_replicas
 from keras_tc2.pretraining.saved_parts import load_pretrainer, save_parts
 from keras_tc2.pretraining.training_step import TrainingStep
 
@@ -115,6 +116,9 @@ class Pretrainer(TrainingStep):
         views, _ = split_batch(batch)
         check_views(
             views, image_shape=self.encoder.image_shape, needs=self.objective.needs
+        )
+        check_number_of_images(
+            views[0].shape[0], self.objective, num_replicas=num_replicas()
         )
 
     # What a subclass uses.

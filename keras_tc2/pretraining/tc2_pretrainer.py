@@ -226,12 +226,13 @@ class TC2Pretrainer(Pretrainer):
                 f"{self.num_tasks}. The nearest batch sizes that are: "
                 f"{' and '.join(map(str, nearest))}."
             )
-        if batch_size < 2 * self.num_tasks:
+        at_least = max(2, self.objective.needs.min_batch_size)
+        if batch_size < at_least * self.num_tasks:
             raise ValueError(
-                f"Every task needs two images or more: a batch of {batch_size} in "
-                f"{self.num_tasks} tasks leaves {batch_size // self.num_tasks}. Use a "
-                f"batch of at least {2 * self.num_tasks} images a replica, or fewer "
-                "tasks."
+                f"Every task needs {at_least} images or more: a batch of {batch_size} "
+                f"in {self.num_tasks} tasks leaves {batch_size // self.num_tasks}. Use "
+                f"a batch of at least {at_least * self.num_tasks} images a replica, or "
+                "fewer tasks."
             )
 
     def compute_losses(self, *batch, training=True):

@@ -382,5 +382,5 @@ class ArgumentsTest(TestCase):
             model.value_and_gradients(*tiny.views(8))
 
     def test_refuses_tasks_of_one_image(self):
-        with pytest.raises(ValueError, match="two images or more"):
+        with pytest.raises(ValueError, match="2 images or more"):
             pretrainer(num_tasks=4).value_and_gradients(*tiny.views(4))
