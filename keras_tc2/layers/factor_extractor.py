@@ -14,11 +14,15 @@ class FactorExtractor(keras.layers.Layer):
     That one network gives the factors of every task is published [1]; this form of
     it, attention of K learned queries over the batch, is the library's reading:
 
-        V = row_normalise(Q + softmax(Q (Z A)ᵀ / √d) Z B O).
+        V = row_normalise(Q + softmax(Q (Z A)ᵀ / √d) Z B O / d),
 
-    Q starts orthogonal and O at zero, so the factors start as K fixed directions and
-    what the batch adds to them is learned. The sum over the batch makes V the same
-    whatever the order of its images.
+    with Z scaled to a root mean square of 1 over all its entries, since most objectives
+    leave the length of embeddings free. Q starts orthogonal and O at zero, so the
+    factors start as K fixed directions and what the batch adds to them is learned. The
+    division by d keeps a step of Adam, which moves all d² entries of O together, small
+    beside the unit rows of Q: without it a learning rate of 0.01 turned all factors
+    into one in a single step, and the reconstruction to K² times the embeddings. The
+    sum over the batch makes V the same whatever the order of its images.
 
     Args:
         num_factors: int >= 1. K.
@@ -69,6 +73,9 @@ class FactorExtractor(keras.layers.Layer):
     def call(self, embeddings):
         """The factors V."""
         embeddings = at_least_float32(embeddings)
+        mean_square = ops.mean(ops.square(embeddings))
+        embeddings = embeddings * ops.rsqrt(ops.maximum(mean_square, 1e-24))
+        dim = embeddings.shape[-1]
         queries, keys, values, output = (
             at_least_float32(kernel)
             for kernel in (
@@ -79,10 +86,10 @@ class FactorExtractor(keras.layers.Layer):
             )
         )
         keys = ops.matmul(embeddings, keys)
-        scores = ops.matmul(queries, ops.transpose(keys)) / embeddings.shape[-1] ** 0.5
+        scores = ops.matmul(queries, ops.transpose(keys)) / dim**0.5
         # Attention first averages the embeddings, so the kernels meet K rows, not B.
         attended = ops.matmul(ops.softmax(scores, axis=-1), embeddings)
-        update = ops.matmul(ops.matmul(attended, values), output)
+        update = ops.matmul(ops.matmul(attended, values), output) / dim
         return l2_normalize(queries + update)
 
     def compute_output_shape(self, embeddings_shape):

@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_tc2.layers import FactorExtractor
+from keras_tc2.layers import FactorExtractor, TaskCalibrator
 from tests.test_case import TestCase
 
 
@@ -27,13 +29,44 @@ class FactorExtractorTest(TestCase):
         rng = np.random.default_rng(1)
         q, a, b, o = values = [rng.normal(size=v.shape) for v in layer.weights]
         layer.set_weights(values)
-        scores = q @ (z @ a).T / np.sqrt(5)
+        unit = z / np.sqrt(np.mean(z**2))
+        scores = q @ (unit @ a).T / np.sqrt(5)
         attention = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        expected = q + attention @ (z @ b) @ o
+        expected = q + attention @ (unit @ b) @ o / 5
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
         self.assert_close(layer(z), expected)
         order = rng.permutation(len(z))
         self.assert_close(layer(z[order]), expected)
+        # The objective leaves the length of embeddings free.
+        self.assert_close(layer(100 * z), expected)
+        assert np.all(np.isfinite(layer(0 * z)))
+
+    def test_a_large_step_does_not_make_all_factors_one(self):
+        """Adam moves every entry of O at once; the factors must survive 0.01."""
+        rng = np.random.default_rng(0)
+        # All images near one direction, as embeddings are before training.
+        z = (3 + rng.normal(size=(64, 64))).astype("float32")
+        calibrator = TaskCalibrator(
+            1,
+            num_factors=32,
+            calibration="residual",
+            nonnegative_weights=False,
+            task_embedding=False,
+        )
+        calibrator.build(z.shape)
+        optimizer = keras.optimizers.Adam(0.01)
+        reconstructions = []
+        for _ in range(6):
+            with tf.GradientTape() as tape:
+                factors = calibrator.factors(z)
+                parts = calibrator.regularisers(factors, z, tf.zeros((64, 32)))
+                loss = parts["reconstruction"] + parts["orthogonality"]
+            reconstructions.append(float(parts["reconstruction"]))
+            variables = calibrator.factor_extractor.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+        # The first step alone gave tens where rows of O Z were as long as Q's.
+        assert max(reconstructions) == reconstructions[0]
+        assert reconstructions[-1] < 0.9 * reconstructions[0]
 
     def test_refuses_zero_factors(self):
         with pytest.raises(ValueError, match="`num_factors` must be an integer >= 1"):
