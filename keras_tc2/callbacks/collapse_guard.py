@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer import geometry
 
@@ -50,11 +51,14 @@ class CollapseGuard(keras.callbacks.Callback):
     - `uniformity`: log mean Gaussian potential of the embeddings.
 
     Without `views` it judges what the model logs itself: a `loss` that is not finite,
-    and `embedding_std` where the model reports one.
+    and `embedding_std`, which every pretrainer logs: that of its training batches, the
+    mean over the epoch. Dimensional collapse can only be seen with `views`, whose
+    `embedding_std`, in inference mode, takes the place of the model's own in the logs.
 
     Args:
-        views: `tf.data.Dataset` of `(view_1, view_2)`, such as `fit` is given; its
-            first batch is used. Defaults to `None`.
+        views: `tf.data.Dataset` of `(view_1, view_2)`, such as `fit` is given, whose
+            first batch is used, or one such batch. It may be the dataset of training:
+            nothing of it changes. Defaults to `None`.
         action: `"warn"` (once for each reason) or `"stop"`. Defaults to `"warn"`.
         min_std: float in [0, 1]. `embedding_std` below it is complete collapse.
             Defaults to `0.05`.
@@ -64,6 +68,10 @@ class CollapseGuard(keras.callbacks.Callback):
 
     Attributes:
         reason: str or None. What was found, with likely cures.
+
+    Raises:
+        ValueError: in `fit`, after the first step, if there are no `views` and the
+            model logs no `embedding_std`: a collapse could not be seen.
 
     Example:
     ```python
@@ -87,7 +95,17 @@ class CollapseGuard(keras.callbacks.Callback):
         self._warned = set()
         self._batch = None
         if self.views is not None:
-            self._batch = next(iter(self.views))
+            self._batch = held_batch(self.views)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Refuses a model whose collapse could not be seen."""
+        if self.views is None and "embedding_std" not in (logs or {}):
+            raise ValueError(
+                f"{type(self.model).__name__} logs no `embedding_std`, as pretrainers "
+                "of keras_tc2 do, so CollapseGuard cannot see a collapse by the logs. "
+                "Give it a batch to look at: `CollapseGuard(views)`. Received: "
+                f"logs of {sorted(logs or {})}"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the statistics to `logs`, and judges them."""
@@ -97,11 +115,13 @@ class CollapseGuard(keras.callbacks.Callback):
             features, *embeddings = self._encoded()
             logs.update(statistics(features, *embeddings))
             most_ranks = min(embeddings[0].shape)
+        # The model's own is NaN if the epoch had no step to measure it by.
+        measured = self._batch is not None or not math.isnan(logs["embedding_std"])
         if not math.isfinite(logs.get("loss", 0.0)):
             self._report("nan", epoch, f"the loss is {logs['loss']}")
-        elif not math.isfinite(logs.get("embedding_std", 1.0)):
+        elif measured and not math.isfinite(logs["embedding_std"]):
             self._report("nan", epoch, "a feature or an embedding is not finite")
-        elif logs.get("embedding_std", 1.0) < self.min_std:
+        elif logs["embedding_std"] < self.min_std:
             self._report(
                 "complete",
                 epoch,

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_tc2 import bilevel
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
+from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.transfer.palette import COLOURS
 
 NAMES = (
@@ -41,7 +42,8 @@ class TaskConflictMonitor(LoggedMeasurement):
 
     Args:
         views: `tf.data.Dataset` of `(view_1, view_2[, task_ids])`, such as `fit` is
-            given; its first batch is kept and used each time.
+            given, whose first batch is kept and used each time, or one such batch. It
+            may be the dataset of training: nothing of it changes.
         every_epochs: int >= 1. After the first epoch, every so many and the last;
             between them the logs hold NaN. Defaults to `1`.
 
@@ -67,7 +69,7 @@ class TaskConflictMonitor(LoggedMeasurement):
                 f"{type(self.model).__name__}, which has no tasks."
             )
         super().on_train_begin(logs)
-        self._batch = next(iter(self.views))
+        self._batch = held_batch(self.views)
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the measurements to `logs`, and draws the matrix of cosines."""

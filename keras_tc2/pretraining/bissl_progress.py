@@ -1,22 +1,8 @@
-"""What a run of BiSSL shows and logs: the phase, and the mean of what was measured."""
+"""What a run of BiSSL shows while it goes on: the phase, and what was measured."""
 
 import math
 
 import keras
-from keras import ops
-
-
-class MeanOrNaN(keras.metrics.Mean):
-    """The mean of what was measured since the last reset; NaN if nothing was.
-
-    An epoch need not have steps of every phase.
-    """
-
-    def result(self):
-        """The mean, a scalar tensor."""
-        nothing = ops.equal(self.count, 0)
-        mean = ops.divide(self.total, ops.where(nothing, 1, self.count))
-        return ops.where(nothing, math.nan, mean)
 
 
 class PhaseProgress(keras.callbacks.ProgbarLogger):

@@ -10,7 +10,8 @@ from keras_tc2.pretraining.batch import unpack as unpack_views
 from keras_tc2.pretraining.bissl_downstream import unpack
 from keras_tc2.pretraining.bissl_levels import BiSSLLevels
 from keras_tc2.pretraining.bissl_phases import Phase
-from keras_tc2.pretraining.bissl_progress import MeanOrNaN, PhaseProgress
+from keras_tc2.pretraining.bissl_progress import PhaseProgress
+from keras_tc2.pretraining.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.replicas import num_replicas, sum_over_replicas
 
 
@@ -203,6 +204,7 @@ class BiSSLSteps(BiSSLLevels):
             value = tf.where(kept, tf.cast(value, "float32"), 0.0)
             self.loss_trackers[name].update_state(value, sample_weight=weight)
         if embeddings is not None:
+            self.embedding_std.update_state(embeddings[0], kept)
             self.compute_metrics(
                 None, *(ops.stop_gradient(embedding) for embedding in embeddings)
             )

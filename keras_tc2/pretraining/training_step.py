@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.pretraining.batch import split_batch, unpack
+from keras_tc2.pretraining.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.forward import assigned, first_two
 from keras_tc2.pretraining.nonfinite import SkippedUpdates, all_replicas, apply_if
 from keras_tc2.pretraining.replicas import num_replicas
@@ -29,6 +30,10 @@ class TrainingStep(keras.Model):
         **kwargs,
     ):
         """Configures training, and builds every optimizer on its variables.
+
+        Beside its losses a pretrainer logs `embedding_std`, how far the l2-normalised
+        embeddings of view 1 spread (1 evenly, 0 not at all: collapse), which
+        `callbacks.CollapseGuard` watches, and `skipped_updates`.
 
         Args:
             optimizer: Keras optimizer, or its name.
@@ -65,6 +70,7 @@ class TrainingStep(keras.Model):
         self.loss_trackers = {
             name: keras.metrics.Mean(name=name) for name in self.loss_names
         }
+        self.embedding_std = EmbeddingStd()
         self.skipped_updates = SkippedUpdates(["view_1", "view_2", *self.loss_names])
         self._build_metrics()
 
@@ -100,11 +106,12 @@ class TrainingStep(keras.Model):
         """The tracked losses first; Keras's own loss tracker is not used."""
         # Keras asks before the constructor, or `compile`, has run to its end.
         trackers = list(getattr(self, "loss_trackers", {}).values())
-        skipped = getattr(self, "skipped_updates", None)
+        for name in ("embedding_std", "skipped_updates"):
+            tracker = getattr(self, name, None)
+            trackers += [] if tracker is None else [tracker]
         # By name, since Keras keeps those of an earlier `compile` as well.
-        own = {"loss", "skipped_updates", *getattr(self, "loss_trackers", {})}
-        others = [metric for metric in super().metrics if metric.name not in own]
-        return trackers + ([skipped] if skipped is not None else []) + others
+        own = {"loss", *(tracker.name for tracker in trackers)}
+        return trackers + [m for m in super().metrics if m.name not in own]
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: all is built by now.
@@ -234,6 +241,7 @@ class TrainingStep(keras.Model):
         for name, tracker in self.loss_trackers.items():
             value = tf.cast(losses[name], "float32")
             tracker.update_state(tf.where(finite, value, 0.0), sample_weight=weight)
+        self.embedding_std.update_state(embeddings[0], finite)
         embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
         logs = self.compute_metrics(None, embeddings_1, embeddings_2)
         if workers(self.distribute_strategy)[0] > 1:

@@ -65,22 +65,26 @@ class CollapseGuardTest(TestCase):
             history = fit(guard, model=model, epochs=4)
         assert len(history["loss"]) == 1 and np.isnan(history["embedding_std"][0])
 
+    def test_without_views_needs_the_logs_of_a_pretrainer(self):
+        with pytest.raises(ValueError, match=r"no `embedding_std`.*\['loss'\]"):
+            fit(CollapseGuard())
+
     def test_without_views_reads_the_logs(self):
         guard = CollapseGuard(action="stop")
         guard.set_model(TinyPretrainer())
         guard.on_train_begin()
-        guard.on_epoch_end(0, {"loss": 1.0})
+        guard.on_epoch_end(0, {"loss": 1.0, "embedding_std": float("nan")})
         guard.on_epoch_end(1, {"loss": 1.0, "embedding_std": 0.5})
         assert guard.reason is None
         with pytest.warns(UserWarning, match="relative standard deviation.*0.010"):
             guard.on_epoch_end(2, {"loss": 1.0, "embedding_std": 0.01})
         with pytest.warns(UserWarning, match="loss is nan"):
-            guard.on_epoch_end(3, {"loss": float("nan")})
+            guard.on_epoch_end(3, {"loss": float("nan"), "embedding_std": 0.5})
         assert guard.model.stop_training
 
     def test_does_not_change_training(self):
         weights = []
-        for callback in (CollapseGuard(), CollapseGuard(tiny_views())):
+        for callback in (keras.callbacks.Callback(), CollapseGuard(tiny_views())):
             keras.utils.set_random_seed(1)
             model = TinyPretrainer()
             fit(callback, model=model, learning_rate=0.01)

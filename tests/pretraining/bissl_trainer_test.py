@@ -58,6 +58,7 @@ class PhasesTest(TestCase):
         assert np.isfinite(history["lower_loss"][0])
         assert set(history) == {
             "cg_residual",
+            "embedding_std",
             "encoder_distance",
             "fallbacks",
             "head_loss",
