@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export MPLBACKEND ?= Agg
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-older-processor lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py --output_dir=runs/demo
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist=worksteal
+
+# What depends on the order of a sum, on the kernels of a processor without AVX.
+test-older-processor: $(VENV)/installed
+	ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -q -n 2 --dist=worksteal \
+		tests/layers tests/objectives tests/bilevel tests/hub/released_encoders_test.py \
+		tests/transfer/selective_attention_test.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -37,3 +37,12 @@ def l2_normalize(x):
     squared_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)
     is_zero = squared_norm < 1e-24
     return x * ops.where(is_zero, 0.0, ops.rsqrt(ops.where(is_zero, 1.0, squared_norm)))
+
+
+def rounded_for_ranking(similarities):
+    """Cosines on a grid of 2⁻¹⁶, so that equal images tie.
+
+    Equal rows of one float32 product differ in the last bits by their place in it and
+    by the processor. What is ranked afterwards puts the earlier of equal ones first.
+    """
+    return ops.round(similarities * 2.0**16) * 2.0**-16

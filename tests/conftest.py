@@ -1,4 +1,4 @@
-"""What every test starts from: quiet TensorFlow, fixed seeds, float32, no network."""
+"""What every test starts from: quiet TensorFlow, fixed seeds, whole float32."""
 
 import gc
 import os
@@ -8,10 +8,20 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# A GPU's matrix products keep ten bits of float32 unless told otherwise, and tolerances
+# here are for all 23. The variable says it to the processes that tests start.
+os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+# Several processes of tests share a GPU: each takes what it needs.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 import keras
 import pytest
 import tensorflow as tf
+
+tf.config.experimental.enable_tensor_float_32_execution(False)
+if tf.config.list_physical_devices("GPU"):
+    # Resuming and reloading are exact; kernels that add in no fixed order are not.
+    tf.config.experimental.enable_op_determinism()
 
 # Four logical CPU devices, so that every process can test 2 and 4 replicas.
 tf.config.set_logical_device_configuration(

@@ -14,12 +14,8 @@ def matches_hdf5(request):
 
 def read_hdf5(request):
     """Opens the arrays of the file, or of its group `split` if there is one."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(
-            "HDF5 files need h5py: pip install 'keras-tc2[hdf5]'"
-        ) from error
+    import h5py
+
     group = h5py.File(request.path, "r")
     if isinstance(group.get(request.split), h5py.Group):
         group = group[request.split]

@@ -7,29 +7,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# What each format needs, by module name: package to install.
-PACKAGES = {
-    "tf_saved_model": {},
-    "onnx": {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
-    "litert": {},
-}
+# The modules that each format needs; an extra of the format's name installs them.
+MODULES = {"tf_saved_model": (), "onnx": ("tf2onnx", "onnxruntime"), "litert": ()}
 BATCH_SIZE = 2
 
 
 def export(encoder, path, *, format, input_dtype, tolerance):
     """Exports an encoder and runs what was written; see `Encoder.export`."""
-    if format not in PACKAGES:
-        known = ", ".join(map(repr, PACKAGES))
+    if format not in MODULES:
+        known = ", ".join(map(repr, MODULES))
         raise ValueError(f"`format` must be one of {known}. Received: {format!r}")
     missing = [
-        package
-        for module, package in PACKAGES[format].items()
-        if importlib.util.find_spec(module) is None
+        module for module in MODULES[format] if importlib.util.find_spec(module) is None
     ]
     if missing:
         raise ImportError(
-            f"Exporting to {format!r} needs packages that are not installed: "
-            f"pip install {' '.join(missing)}"
+            f"Exporting to {format!r} needs {' and '.join(missing)}: "
+            f"pip install 'keras-tc2[{format}]'"
         )
     if None in encoder.image_shape:
         raise ValueError(

@@ -18,7 +18,8 @@ def write_safetensors(model, path):
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(
-            "Writing safetensors needs the package: pip install safetensors"
+            "Writing safetensors needs the package of that name: "
+            "pip install 'keras-tc2[safetensors]'"
         ) from error
     tensors = {}
     for i, variable in enumerate(model.variables):

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.precision import rounded_for_ranking
+
 # Similarities held at once: 512 × 8192 float32 numbers are 16 MB.
 QUERY_CHUNK = 512
 TRAIN_CHUNK = 8192
@@ -18,7 +20,8 @@ def unit_rows(features):
 def nearest(train, queries, k):
     """The `k` rows of `train` with the largest inner product, largest first.
 
-    Of equal ones the earlier row comes first, however `train` is cut in pieces.
+    Inner products are rounded to multiples of 2⁻¹⁶. Of equal ones the earlier row
+    comes first, however `train` is cut in pieces.
     Memory grows with `N + M·k`, never with `N·M`.
 
     Args:
@@ -41,7 +44,7 @@ def _nearest(train, queries, k):
     similarities = np.zeros((len(queries), 0), "float32")
     neighbours = np.zeros((len(queries), 0), "int64")
     for start in range(0, len(train), TRAIN_CHUNK):
-        piece = queries @ train[start : start + TRAIN_CHUNK].T
+        piece = rounded_for_ranking(queries @ train[start : start + TRAIN_CHUNK].T)
         values, columns = tf.math.top_k(piece, min(k, piece.shape[1]))
         similarities = np.concatenate([similarities, values.numpy()], axis=1)
         neighbours = np.concatenate([neighbours, start + columns.numpy()], axis=1)

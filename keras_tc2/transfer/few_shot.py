@@ -7,6 +7,7 @@ from keras_tc2.transfer.cosine import unit_rows
 from keras_tc2.transfer.labelled_features import checked
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
+from keras_tc2.transfer.ties import first_largest
 
 
 def few_shot(
@@ -25,7 +26,8 @@ def few_shot(
     Features are l2-normalised and centred on the mean of the images drawn. One-hot
     targets, centred too, are regressed on them in closed form with the L2 weight
     `regularization` × the mean squared norm of the drawn features. It is fixed, not
-    chosen: one image of a class leaves nothing to choose it on.
+    chosen: one image of a class leaves nothing to choose it on. Of equal scores the
+    smaller class wins.
 
     Args:
         train_features: array `(N, D)`, the pool that shots are drawn from.
@@ -91,7 +93,7 @@ def few_shot(
             scores = ridge_scores(
                 train_features[drawn], targets, test_features, regularization
             )
-            correct[draw] = classes[np.argmax(scores, axis=1)] == test_labels
+            correct[draw] = classes[first_largest(scores)] == test_labels
         accuracies = correct.mean(axis=1)
         results[number] = {
             "accuracy": float(accuracies.mean()),

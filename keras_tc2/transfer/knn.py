@@ -7,6 +7,7 @@ from keras_tc2.transfer.cosine import nearest, unit_rows
 from keras_tc2.transfer.labelled_features import checked
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
+from keras_tc2.transfer.ties import first_largest
 
 
 def knn_accuracy(
@@ -90,7 +91,7 @@ def weighted_vote(similarities, class_ids, temperature):
     votes = np.zeros((len(class_ids), class_ids.max() + 1))
     rows = np.arange(len(class_ids))[:, None]
     np.add.at(votes, (rows, class_ids), np.exp(exponents))
-    return np.argmax(votes, axis=1)
+    return first_largest(votes)
 
 
 class KNN(Protocol):

@@ -21,8 +21,9 @@ def linear_probe(
     """Multinomial logistic regression on standardised features.
 
     Mean and standard deviation come from train. The L2 regularisation is chosen on
-    a fifth of train, held out class by class; the classifier is then fitted again on
-    all of train. Test labels touch nothing but the final count.
+    a fifth of train, held out class by class (of equally good ones the strongest); the
+    classifier is then fitted again on all of train. Test labels touch nothing but the
+    final count.
 
     Args:
         train_features: array `(N, D)`; with an `encoder`, raw images.

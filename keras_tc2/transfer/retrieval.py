@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.precision import rounded_for_ranking
 from keras_tc2.transfer.cosine import QUERY_CHUNK, unit_rows
 from keras_tc2.transfer.labelled_features import checked
 from keras_tc2.transfer.protocol import Protocol
@@ -17,7 +18,8 @@ def retrieval(
     Train images are the gallery, test images the queries. Recall at k is the share
     of queries with an image of their class among the k nearest. Average precision is
     the mean, over all gallery images of the query's class, of the precision at their
-    rank. A query whose class the gallery lacks counts 0 in both.
+    rank; of equally near images the earlier ranks first. A query whose class the
+    gallery lacks counts 0 in both.
 
     Args:
         train_features: array `(N, D)`, the gallery.
@@ -45,7 +47,8 @@ def retrieval(
     parts = []
     for start in range(0, len(queries), QUERY_CHUNK):
         chunk = slice(start, start + QUERY_CHUNK)
-        order = np.argsort(-(queries[chunk] @ gallery.T), axis=1, kind="stable")
+        similarities = rounded_for_ranking(queries[chunk] @ gallery.T)
+        order = np.argsort(-np.asarray(similarities), axis=1, kind="stable")
         relevant = train_labels[order] == test_labels[chunk, None]
         found = np.cumsum(relevant, axis=1)
         precision = found / np.arange(1, len(gallery) + 1)

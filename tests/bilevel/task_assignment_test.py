@@ -12,6 +12,7 @@ from keras_tc2.bilevel import (
     split_tasks,
     task_of_each,
 )
+from keras_tc2.bilevel.task_assignment import _balanced_groups
 from tests.test_case import TestCase
 
 
@@ -45,6 +46,34 @@ class ClusterTest(TestCase):
         for points in (features, np.ones_like(features), 0 * features):
             order = tf.function(ClusterAssignment().order)(points, None, num_tasks)
             assert sorted(order.numpy()) == list(range(12))
+
+    def test_a_group_takes_who_prefers_it_to_the_others(self):
+        # Image 0 is nearest of all to group 0, and nearer still to group 1.
+        similarities = np.float32([[0.9, 0.95], [0.8, 0.1], [0.7, 0.0], [0.6, 0.95]])
+        order = np.asarray(_balanced_groups(similarities))
+        assert set(order[:2]) == {1, 2}
+
+    def test_of_equal_images_the_earlier_comes_first(self):
+        rng = np.random.default_rng(3)
+        for dim in (3, 64):
+            distinct = rng.normal(size=(3, dim)).astype("float32")
+            order = np.asarray(
+                ClusterAssignment().order(np.tile(distinct, (8, 1)), None, 3)
+            )
+            kinds = (order % 3).reshape(3, 8)
+            assert all(len(set(kind)) == 1 for kind in kinds)
+            for group in order.reshape(3, 8):
+                assert sorted(group) == list(group)
+
+    def test_last_bits_change_nothing(self):
+        rng = np.random.default_rng(4)
+        features = np.repeat(rng.integers(1, 4, (6, 5)), 4, axis=0).astype("float32")
+        noise = 1 + 1e-7 * rng.choice([-1, 1], features.shape).astype("float32")
+        orders = [
+            np.asarray(ClusterAssignment().order(given, None, 4))
+            for given in (features, features * noise)
+        ]
+        np.testing.assert_array_equal(*orders)
 
     def test_task_of_each_inverts_the_order(self):
         features = np.random.default_rng(1).normal(size=(12, 3)).astype("float32")

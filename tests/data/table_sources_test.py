@@ -166,15 +166,6 @@ class HDF5Test(TestCase):
             dataset = data.load((file["pictures"], LABELS), labels=True)
             assert_holds(dataset, labels=LABELS)
 
-    def test_message_names_the_missing_package(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "h5py", None)
-        with pytest.raises(ImportError, match=r"keras-tc2\[hdf5\]"):
-            data.load(self.path)
-
-
-def example(**features):
-    """A serialized `tf.train.Example` of bytes and integers."""
-
     def feature(value):
         if isinstance(value, bytes):
             return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

@@ -177,7 +177,9 @@ class PushTest(TestCase):
     def test_safetensors_missing(self, encoder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "safetensors", None)
         monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-        with pytest.raises(ImportError, match="pip install safetensors"):
+        with pytest.raises(
+            ImportError, match=r"pip install 'keras-tc2\[safetensors\]'"
+        ):
             encoder.push_to_hub("me/enc", safetensors=True, dry_run=tmp_path / "dry")
 
     def test_nothing_that_is_no_pretrainer(self, encoder, tmp_path):

@@ -9,17 +9,20 @@ from keras_tc2.pretraining import SSLPretrainer
 from tests import replicas, tiny
 from tests.test_case import TestCase
 
+# Sizes for embeddings of width 4, images of side 6 and batches of 8 instead of the
+# defaults; an objective that is not here takes its defaults.
+SMALL = {
+    "byol": {"hidden_dim": 6, "momentum": 0.5},
+    "dcl": {"sigma": 0.5},
+    "dino": {"output_dim": 6, "momentum": 0.5},
+    "moco_v3": {"hidden_dim": 6, "momentum": 0.5},
+    "sim_mim": {"patch_size": 2, "hidden_dim": 6},
+    "simsiam": {"hidden_dim": 3},
+    "swav": {"num_prototypes": 6},
+}
 OBJECTIVES = {
-    "barlow_twins": objectives.BarlowTwins(gather=True),
-    "byol": objectives.BYOL(hidden_dim=6, momentum=0.5, gather=True),
-    "dcl": objectives.DCL(sigma=0.5, gather=True),
-    "dino": objectives.DINO(6, momentum=0.5, gather=True),
-    "moco_v3": objectives.MoCoV3(hidden_dim=6, momentum=0.5, gather=True),
-    "nt_xent": objectives.NTXent(gather=True),
-    "sim_mim": objectives.SimMIM(patch_size=2, hidden_dim=6, gather=True),
-    "simsiam": objectives.SimSiam(hidden_dim=3, gather=True),
-    "swav": objectives.SwAV(6, gather=True),
-    "vicreg": objectives.VICReg(gather=True),
+    name: type(objectives.get(name))(**SMALL.get(name, {}), gather=True)
+    for name in objectives.names()
 }
 # Those that draw, or keep a state, over replicas.
 FOUR_REPLICAS = ["dino", "sim_mim"]
@@ -41,9 +44,6 @@ def trained(objective, num_replicas):
 
 
 class GatherTest(TestCase):
-    def test_every_objective_is_here(self):
-        assert sorted(OBJECTIVES) == objectives.names()
-
     @pytest.mark.parametrize(
         ("name", "num_replicas"),
         [(name, 4 if name in FOUR_REPLICAS else 2) for name in OBJECTIVES],

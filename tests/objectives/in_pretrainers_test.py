@@ -11,17 +11,20 @@ from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
 from tests.test_case import TestCase
 
+# Sizes for embeddings of width 4, images of side 6 and batches of 8 instead of the
+# defaults; an objective that is not here takes its defaults.
+SMALL = {
+    "byol": {"hidden_dim": 6},
+    "dcl": {"sigma": 0.5},
+    "dino": {"output_dim": 6},
+    "moco_v3": {"hidden_dim": 6},
+    "sim_mim": {"patch_size": 2, "hidden_dim": 6},
+    "simsiam": {"hidden_dim": 3},
+    "swav": {"num_prototypes": 6},
+}
 OBJECTIVES = {
-    "barlow_twins": objectives.BarlowTwins(),
-    "byol": objectives.BYOL(hidden_dim=6),
-    "dcl": objectives.DCL(sigma=0.5),
-    "dino": objectives.DINO(6),
-    "moco_v3": objectives.MoCoV3(hidden_dim=6),
-    "nt_xent": objectives.NTXent(),
-    "sim_mim": objectives.SimMIM(patch_size=2, hidden_dim=6),
-    "simsiam": objectives.SimSiam(hidden_dim=3),
-    "swav": objectives.SwAV(6),
-    "vicreg": objectives.VICReg(),
+    name: type(objectives.get(name))(**SMALL.get(name, {}))
+    for name in objectives.names()
 }
 # A head with a momentum target, one with the model's own, prototypes, and masks.
 EACH_KIND = ["byol", "simsiam", "swav", "dino", "sim_mim"]
@@ -98,9 +101,6 @@ class GradientsTest(TestCase):
 
 
 class TC2Test(TestCase):
-    def test_every_objective_is_here(self):
-        assert sorted(OBJECTIVES) == objectives.names()
-
     @pytest.mark.parametrize("scope", ["projector", "encoder"])
     @pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - set(EACH_KIND)))
     def test_usable(self, name, scope):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_tc2.transfer import cosine, knn_accuracy
+from keras_tc2.transfer.knn import weighted_vote
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
 
@@ -69,6 +70,24 @@ class KNNTest(TestCase):
         monkeypatch.setattr(cosine, "QUERY_CHUNK", 8)
         monkeypatch.setattr(cosine, "TRAIN_CHUNK", 11)
         assert knn_accuracy(*train, *test) == whole
+
+    def test_of_equal_rows_the_earlier_is_nearer(self):
+        # Products differ in the last bits by their place and by the processor.
+        generator = np.random.default_rng(0)
+        row = cosine.unit_rows(generator.normal(size=(1, 61)))
+        last_bits = 1 + 1e-7 * generator.choice([-1, 1], size=(37, 61))
+        train = (row * last_bits).astype("float32")
+        _, neighbours = cosine.nearest(train, row, 37)
+        np.testing.assert_array_equal(neighbours, [np.arange(37)])
+        assert (np.diff(train @ row[0]) > 0).any(), "there was nothing to tie"
+
+    def test_of_equal_votes_the_smaller_class_wins(self):
+        # 0.1 + 0.2 + 0.3 and 0.3 + 0.3 are equal but for the last bit.
+        weights = np.array([[0.3, 0.3, 0.3, 0.2, 0.1]])
+        assert sum([0.1, 0.2, 0.3]) != 0.6
+        for classes in ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0]):
+            vote = weighted_vote(np.log(weights), np.array([classes]), 1.0)
+            np.testing.assert_array_equal(vote, [0])
 
     def test_small_train_and_small_temperature(self):
         train, test = blobs(5, seed=1), blobs(40, seed=2)
