@@ -1,7 +1,5 @@
 """CSV, NumPy, HDF5, TFRecord and Hugging Face sources."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -165,6 +163,10 @@ class HDF5Test(TestCase):
         with h5py.File(self.path) as file:
             dataset = data.load((file["pictures"], LABELS), labels=True)
             assert_holds(dataset, labels=LABELS)
+
+
+def example(**features):
+    """A serialized `tf.train.Example` of bytes and integers."""
 
     def feature(value):
         if isinstance(value, bytes):
