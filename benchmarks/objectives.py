@@ -62,6 +62,13 @@ PAPERS = {
 BASELINE = "nt_xent"
 
 
+def _paper(name):
+    """A link; an objective of your own has none."""
+    if name not in PAPERS:
+        return "–"
+    return f"[{PAPERS[name]}](https://arxiv.org/abs/{PAPERS[name]})"
+
+
 def new_model(name, seed=0, kind=tc2.SSLPretrainer, **arguments):
     """A pretrainer of a new small encoder, the same for a seed."""
     keras.utils.set_random_seed(seed)
@@ -183,7 +190,7 @@ def table(results):
     heads += [f"kNN {dataset.removesuffix('_subset')}" for dataset in DATASETS]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name in tc2.objectives.names():
-        cells = [f"`{name}`", f"[{PAPERS[name]}](https://arxiv.org/abs/{PAPERS[name]})"]
+        cells = [f"`{name}`", _paper(name)]
         cells += [needs_of(name), ", ".join(results["scopes"].get(name, []))]
         cost = results["cost"].get(name)
         cells.append(f"{cost['relative']:.2f}×" if cost else "")

@@ -22,6 +22,10 @@ from keras_tc2.callbacks import checkpoint_file
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
 
+if tf.config.list_physical_devices("GPU"):
+    # Runs that are compared bit for bit; a GPU's kernels add in no fixed order.
+    tf.config.experimental.enable_op_determinism()
+
 EPOCHS = 4
 STEPS = 5
 

@@ -132,7 +132,8 @@ class FromPretrainedTest(TestCase):
             env={**os.environ, "PYTHONPATH": os.getcwd(), "CUDA_VISIBLE_DEVICES": ""},
         )
         features = np.load(tmp_path / "features.npy")
-        np.testing.assert_array_equal(features, encoder.predict(x, verbose=0))
+        # That process has no GPU; this one may, and sums in another order there.
+        self.assert_close(features, encoder.predict(x, verbose=0), rtol=1e-5)
 
     def test_what_was_saved_is_restored(self, tmp_path):
         encoder = small_encoder(value_range=(0, 1), channel_mean=0.4, channel_std=0.3)
