@@ -105,38 +105,31 @@ class StopOnNonFinite(keras.callbacks.Callback):
 def apply_if(finite, optimizers_gradients_variables):
     """Applies gradients only where every loss and gradient is finite.
 
+    Skipped optimizers stay as they were: weights, slots, iterations, loss scale and
+    accumulated gradients.
+
     Args:
         finite: bool scalar tensor, the same on all replicas.
         optimizers_gradients_variables: list of `(optimizer, gradients, variables)`.
     """
 
-    def apply():
-        for optimizer, gradients, variables in optimizers_gradients_variables:
-            optimizer.apply(gradients, variables)
-
-    if num_replicas() == 1:
-        tf.cond(finite, lambda: _and_return(apply), lambda: False)
-        return
+    def apply_on_replica(gradients):
+        for (optimizer, _, variables), own in zip(
+            optimizers_gradients_variables, gradients, strict=True
+        ):
+            optimizer.apply(own, variables)
 
     def apply_across_replicas(strategy, finite, gradients):
-        # A branch may not wait for the other replicas, so it stands outside them.
-        def apply_on_replica(gradients):
-            for (optimizer, _, variables), replica_gradients in zip(
-                optimizers_gradients_variables, gradients, strict=True
-            ):
-                optimizer.apply(replica_gradients, variables)
+        def apply():
+            strategy.extended.call_for_each_replica(apply_on_replica, args=(gradients,))
+            return True
 
         first = strategy.experimental_local_results(finite)[0]
-        tf.cond(
-            first,
-            lambda: _and_return(
-                lambda: strategy.extended.call_for_each_replica(
-                    apply_on_replica, args=(gradients,)
-                )
-            ),
-            lambda: False,
-        )
+        tf.cond(first, apply, lambda: False)
 
+    # A branch may not wait for other replicas, and an optimizer waits for them under
+    # every strategy but the default one, however few there are: so the branch stands
+    # outside of them.
     tf.distribute.get_replica_context().merge_call(
         apply_across_replicas,
         args=(
@@ -144,11 +137,6 @@ def apply_if(finite, optimizers_gradients_variables):
             [gradients for _, gradients, _ in optimizers_gradients_variables],
         ),
     )
-
-
-def _and_return(function):
-    function()
-    return True
 
 
 def all_replicas(finite):

@@ -32,8 +32,18 @@ class PretrainTest(TestCase):
     @pytest.mark.parametrize(
         "flags",
         [
-            ["--method=base", "--task_augmentation", "--objective=vicreg"],
-            ["--method=tc2", "--inner_scope=encoder", "--inner_order=1"],
+            [
+                "--method=base",
+                "--task_augmentation",
+                "--objective=vicreg",
+                "--strategy=mirrored",
+            ],
+            [
+                "--method=tc2",
+                "--inner_scope=encoder",
+                "--inner_order=1",
+                "--strategy=multiworker",
+            ],
         ],
     )
     def test_then_transfer(self, flags, examples, tmp_path):
@@ -43,7 +53,10 @@ class PretrainTest(TestCase):
         with open(tmp_path / "history.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 2
-        assert all(0 <= float(row["probe_knn_accuracy"]) <= 1 for row in rows)
+        # Callbacks that judge the encoder are left out where there may be more hosts.
+        measured = "loss" if "--strategy=multiworker" in flags else "probe_knn_accuracy"
+        assert all(float(row[measured]) >= 0 for row in rows)
+        assert all(float(row["skipped_updates"]) == 0 for row in rows)
         assert (tmp_path / "curves.png").stat().st_size > 5_000
         assert list((tmp_path / "logs").rglob("events.*"))
         if flags[0] == "--method=tc2":
