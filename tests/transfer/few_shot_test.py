@@ -77,6 +77,15 @@ class FewShotTest(TestCase):
         other = few_shot(*train, *test, shots=(1, 3), seed=5)
         assert other[1]["accuracies"] != plain[1]["accuracies"]
 
+    def test_of_equal_scores_the_smaller_class_wins(self):
+        # Each feature stands in both classes, so every score is one half but for bits.
+        generator = np.random.default_rng(0)
+        rows = generator.normal(size=(3, 17))
+        train = np.concatenate([rows, rows]), np.repeat([0, 1], 3)
+        test = generator.normal(size=(40, 17)), np.arange(40) % 2
+        result = few_shot(*train, *test, shots=3, num_draws=5)
+        np.testing.assert_array_equal(result[3]["per_image"], test[1] == 0)
+
     def test_too_few_images_is_an_error(self):
         with pytest.raises(ValueError, match="25 shots need as many"):
             few_shot(*blobs(30), *blobs(10, seed=1))

@@ -60,6 +60,15 @@ class RetrievalTest(TestCase):
             self.assert_close(found["recall"][k], np.mean(values))
             np.testing.assert_array_equal(found["per_image"][k], values)
 
+    def test_of_equally_near_images_the_earlier_ranks_first(self):
+        generator = np.random.default_rng(0)
+        row = generator.normal(size=(1, 61))
+        last_bits = 1 + 1e-7 * generator.choice([-1, 1], size=(20, 61))
+        labels = np.repeat([0, 1], 10)
+        found = retrieve(row * last_bits, labels, row.repeat(2, 0), [0, 1])
+        late = np.mean([(i + 1) / (10 + i + 1) for i in range(10)])
+        self.assert_close(found["per_image"]["map"], [1.0, late])
+
     def test_chunks_do_not_change_it(self, monkeypatch):
         train, test = blobs(60), blobs(25, seed=1)
         whole = retrieve(*train, *test)
