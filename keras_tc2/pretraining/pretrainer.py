@@ -18,6 +18,7 @@ from keras_tc2.pretraining.forward import (
     map_groups,
     resize_to_fit,
 )
+from keras_tc2.pretraining.growth import WarnOfGrowth
 from keras_tc2.pretraining.momentum_target import MomentumTarget
 from keras_tc2.pretraining.nonfinite import StopOnNonFinite
 from keras_tc2.pretraining.replicas import num_replicas
@@ -189,7 +190,8 @@ class Pretrainer(TrainingStep):
 
         With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
         `tf.distribute` strategy every replica is given all tasks of what
-        `data.two_views` made.
+        `data.two_views` made. It warns, once, of an inner step that does harm and of
+        factors that diverge.
 
         Raises:
             FloatingPointError: if more than `nonfinite_patience` updates in a row
@@ -203,13 +205,14 @@ class Pretrainer(TrainingStep):
             callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
         )
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
-        guard = StopOnNonFinite(self.nonfinite_patience, checkpoint)
+        guards = [StopOnNonFinite(self.nonfinite_patience, checkpoint), WarnOfGrowth()]
         if is_list:
-            callbacks.append(guard)
+            for guard in guards:
+                callbacks.append(guard)
         else:
             # What is saved must be restored before another callback looks at it.
             members = sorted(members, key=lambda member: member is not checkpoint)
-            callbacks = [*members, guard]
+            callbacks = [*members, *guards]
         strategy = self.distribute_strategy
         if checkpoint is None:
             arguments = run_data.divided(arguments, strategy)

@@ -42,8 +42,10 @@ class TC2Pretrainer(Pretrainer):
         num_factors: int >= 1. K. Defaults to `32`.
         inner_learning_rate: float > 0. α. Defaults to `0.2`.
         inner_clipnorm: float > 0, or `None`. The norm, over all its weights, that the
-            gradient of an inner step is clipped to. Objectives with large gradients
-            need a bound: VICReg's covariance term is quartic. Defaults to `None`.
+            gradient of an inner step is clipped to, so that α fits objectives of any
+            scale: contrastive ones, well below 1, are left as they are; without a
+            bound the quartic covariance term of VICReg, or a loss times 100, throws
+            the weights far away. Defaults to `1.0`.
         num_inner_steps: int >= 0. `0` for tasks without an inner step: what one task
             learns is not asked to serve another. Defaults to `1`.
         inner_scope: what the inner step adapts: `"projector"` (one encoder pass
@@ -110,7 +112,7 @@ class TC2Pretrainer(Pretrainer):
         num_tasks=4,
         num_factors=32,
         inner_learning_rate=0.2,
-        inner_clipnorm=None,
+        inner_clipnorm=1.0,
         num_inner_steps=1,
         inner_scope="projector",
         inner_order=2,
