@@ -119,3 +119,19 @@ class TaskCalibratorTest(TestCase):
             TaskCalibrator(2, **{**DEFAULTS, "calibration": "mixing"})
         with pytest.raises(ValueError, match='only with `calibration="projection"`'):
             TaskCalibrator(2, **{**DEFAULTS, "nonnegative_weights": True})
+
+
+class TaskEmbeddingsTest(TestCase):
+    def test_start_as_noise_of_one_half(self):
+        layer = TaskCalibrator(
+            40,
+            num_factors=3,
+            calibration="residual",
+            nonnegative_weights=False,
+            task_embedding=True,
+        )
+        layer.build((None, 50))
+        noise = np.asarray(layer.task_embeddings)
+        # Of 2,000 draws: the standard error of the deviation is 0.008.
+        self.assert_close(noise.std(), 0.5, atol=0.05)
+        self.assert_close(noise.mean(), 0.0, atol=0.06)

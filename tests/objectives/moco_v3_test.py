@@ -51,6 +51,10 @@ class MoCoV3Test(TestCase):
     def test_extremes_are_finite(self):
         loss_checks.assert_finite(MoCoV3(0.01), num_targets=2)
 
+    def test_predictor(self):
+        head = MoCoV3().make_head(4, (8, 8, 1))
+        assert (head.output_dim, head.hidden_dim, head.num_layers) == (4, 64, 2)
+
     def test_config(self):
         arguments = {
             "temperature": 0.5,

@@ -114,6 +114,8 @@ class MasksTest(TestCase):
                 self.assert_close(seen[i][hidden[i]], expected)
         _, later = SimMIM(patch_size=2).mask_views(views, tf.constant(8))
         assert np.any(later[0]["masks"] != targets[0]["masks"])
+        # Nor does a view get the masks that the other had a step before.
+        assert np.any(later[0]["masks"] != targets[1]["masks"])
         _, other = SimMIM(patch_size=2, seed=1).mask_views(views, tf.constant(7))
         assert np.any(other[0]["masks"] != targets[0]["masks"])
 
