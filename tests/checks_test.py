@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from keras_tc2 import checks
@@ -30,3 +31,33 @@ class ChecksTest(TestCase):
         assert checks.one_of("kind", "a", {"a": 1}) == "a"
         with pytest.raises(ValueError, match="`kind` must be one of 'a', 'b'"):
             checks.one_of("kind", "c", ["a", "b"])
+
+    def test_the_nearest_name(self):
+        def hint(value, aliases=None):
+            return checks.did_you_mean(value, ["nt_xent", "resnet50"], aliases=aliases)
+
+        assert hint("ResNet-50") == " Did you mean 'resnet50'?"
+        assert hint("nt_xnet") == " Did you mean 'nt_xent'?"
+        assert hint("SimCLR", {"sim_clr": "nt_xent"}) == " Did you mean 'nt_xent'?"
+        assert hint("zzz") == hint(3) == ""
+        with pytest.raises(ValueError, match=r"kind='aple'. Did you mean 'apple'"):
+            checks.one_of("kind", "aple", ["apple", "b"])
+        with pytest.raises(ValueError, match="must be one of"):
+            checks.one_of("kind", np.zeros(3), ["apple", "b"])
+
+    def test_made(self):
+        class Shape:
+            pass
+
+        class Needy(Shape):
+            def __init__(self, size):
+                self.size = size
+
+        square = Shape()
+        assert checks.made("shape", square, Shape, {}) is square
+        assert type(checks.made("shape", Shape, Shape, {})) is Shape
+        assert type(checks.made("shape", "any", Shape, {"any": Shape})) is Shape
+        with pytest.raises(ValueError, match=r"shape=Needy\(\.\.\.\)"):
+            checks.made("shape", Needy, Shape, {})
+        with pytest.raises(ValueError, match="must be a Shape or one of 'any'"):
+            checks.made("shape", 3, Shape, {"any": Shape})

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_tc2.checks import integer
+from keras_tc2.checks import integer, made
 from keras_tc2.precision import l2_normalize, rounded_for_ranking
 
 
@@ -166,19 +166,15 @@ _BY_NAME = {
     "cluster": ClusterAssignment,
     "given": GivenAssignment,
 }
+_ALIASES = {"random": "blocks", "kmeans": "cluster", "domain": "given"}
 
 
 def get_task_assignment(identifier):
-    """A rule, from its name (`"blocks"`, `"cluster"`, `"given"`) or as it is.
+    """A rule, from its name (`"blocks"`, `"cluster"`, `"given"`), class or as it is.
 
     Raises:
-        ValueError: if it is neither a known name nor a `TaskAssignment`.
+        ValueError: if it is none of these.
     """
-    if isinstance(identifier, TaskAssignment):
-        return identifier
-    if identifier in list(_BY_NAME):
-        return _BY_NAME[identifier]()
-    raise ValueError(
-        "`task_assignment` must be a TaskAssignment or one of "
-        f"{', '.join(map(repr, _BY_NAME))}. Received: task_assignment={identifier!r}"
+    return made(
+        "task_assignment", identifier, TaskAssignment, _BY_NAME, aliases=_ALIASES
     )

@@ -64,7 +64,7 @@ class OnlineProbe(LoggedMeasurement):
         self.batch_size = checks.integer("batch_size", batch_size)
         self.seed = seed
         self.prefix = prefix
-        self.protocols = [registry.get(protocol) for protocol in protocols]
+        self.protocols = registry.get_all(protocols)
         self._train = _dataset("train", train_images, train_labels)
         self._test = _dataset("test", test_images, test_labels)
 

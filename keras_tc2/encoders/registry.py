@@ -2,6 +2,8 @@
 
 import inspect
 
+from keras_tc2.checks import did_you_mean
+
 _BUILDERS = {}
 
 
@@ -77,7 +79,8 @@ def builder_named(name):
     """
     if name not in _BUILDERS:
         raise ValueError(
-            f"Unknown encoder {name!r}. Known encoders: {', '.join(names())}. "
+            f"Unknown encoder {name!r}.{did_you_mean(name, names())} "
+            f"Known encoders: {', '.join(names())}. "
             f"An encoder of your own becomes known when the module that calls "
             f"`keras_tc2.encoders.register({name!r})` is imported."
         )
@@ -98,7 +101,8 @@ def complete_arguments(name, arguments):
     unknown = [key for key in arguments if key not in parameters]
     if unknown:
         raise ValueError(
-            f"The encoder {name!r} has no argument `{unknown[0]}`. Its arguments: "
+            f"The encoder {name!r} has no argument `{unknown[0]}`."
+            f"{did_you_mean(unknown[0], parameters)} Its arguments: "
             f"{', '.join(parameters) or 'none'}"
         )
     return {key: arguments.get(key, p.default) for key, p in parameters.items()}

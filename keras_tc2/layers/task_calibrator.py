@@ -74,6 +74,8 @@ class TaskCalibrator(keras.layers.Layer):
         - [1] arXiv 2511.13787
     """
 
+    CALIBRATIONS = tuple(_COMBINATIONS)
+
     def __init__(
         self,
         num_tasks,

@@ -3,10 +3,12 @@
 A new objective is a new file, and one line in each list here.
 """
 
+from keras_tc2 import checks
 from keras_tc2.objectives.barlow_twins import BarlowTwins, barlow_twins
 from keras_tc2.objectives.byol import BYOL, byol
 from keras_tc2.objectives.dcl import DCL, dcl
 from keras_tc2.objectives.dino import DINO, dino
+from keras_tc2.objectives.function_objective import FunctionObjective
 from keras_tc2.objectives.moco_v3 import MoCoV3, moco_v3
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
@@ -31,29 +33,46 @@ _BY_NAME = {
 }
 
 
+# What other libraries and papers call them.
+_ALIASES = {
+    "barlow": "barlow_twins",
+    "contrastive": "nt_xent",
+    "decoupled_contrastive": "dcl",
+    "info_nce": "nt_xent",
+    "moco": "moco_v3",
+    "moco_v2": "moco_v3",
+    "sim_clr": "nt_xent",
+}
+
+
 def names():
     """The names that `get` knows, sorted."""
     return sorted(_BY_NAME)
 
 
 def get(identifier):
-    """An objective, from its name or as it is.
+    """An objective, from its name, its class, a function, or as it is.
 
     Args:
-        identifier: an `Objective`, returned as it is, or one of `names()`, which
-            gives that objective with its default arguments.
+        identifier: one of
+
+            - an `Objective`, returned as it is;
+            - one of `names()`, or a class of objectives: that objective with its
+              default arguments;
+            - a function `loss(embeddings_1, embeddings_2)` of two tensors
+              `(batch, dim)` that returns a scalar, see `FunctionObjective`; the
+              library's own, such as `nt_xent`, stand for their classes.
 
     Raises:
-        ValueError: if there is no objective of that name, or it is no `Objective`.
+        ValueError: if it is none of these, with the known name that is nearest.
     """
-    if isinstance(identifier, Objective):
-        return identifier
-    if identifier in names():
-        return _BY_NAME[identifier]()
-    raise ValueError(
-        f"`objective` must be an Objective or one of {', '.join(names())}. "
-        f"Received: objective={identifier!r}"
-    )
+    for name, cls in _BY_NAME.items():
+        if identifier is globals()[name]:
+            return cls()
+    is_function = callable(identifier) and not isinstance(identifier, type)
+    if is_function and not isinstance(identifier, Objective):
+        return FunctionObjective(identifier)
+    return checks.made("objective", identifier, Objective, _BY_NAME, aliases=_ALIASES)
 
 
 __all__ = [
@@ -61,6 +80,7 @@ __all__ = [
     "DCL",
     "DINO",
     "BarlowTwins",
+    "FunctionObjective",
     "MoCoV3",
     "MomentumObjective",
     "NTXent",

@@ -12,6 +12,9 @@ from keras_tc2.pretraining.pretrainer import Pretrainer
 from keras_tc2.pretraining.second_order import check_second_order
 from keras_tc2.pretraining.task_transfer import Transfer
 
+# The calibrator's own, and going without one.
+CALIBRATIONS = (*TaskCalibrator.CALIBRATIONS, "none")
+
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
 class TC2Pretrainer(Pretrainer):
@@ -149,7 +152,7 @@ class TC2Pretrainer(Pretrainer):
         self.inner_order = one_of("inner_order", inner_order, (1, 2))
         self.pairing = pairing
         self.partners = bilevel.partners(pairing, num_tasks)
-        self.calibration = calibration
+        self.calibration = one_of("calibration", calibration, CALIBRATIONS)
         self.nonnegative_weights = nonnegative_weights
         self.task_embedding = task_embedding
         self.reconstruction_weight = non_negative(

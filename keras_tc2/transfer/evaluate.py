@@ -43,7 +43,7 @@ def evaluate(
             `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
             to a pair of `tf.data.Dataset`s of `(image, label)`, to a pair of split
             names, or to a dict from domain name to any of these.
-        protocols: sequence of names or of protocol objects, such as `KNN(k=5)`.
+        protocols: a name or protocol object, such as `KNN(k=5)`, or a sequence of them.
             Defaults to `("knn", "linear")`.
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
         cache_dir: folder. Features are kept there and found again by the content of
@@ -78,7 +78,7 @@ def evaluate(
     print(report)
     ```
     """
-    chosen = [registry.get(protocol) for protocol in protocols]
+    chosen = registry.get_all(protocols)
     sources = named_sources(datasets)
     if isinstance(encoder, str | os.PathLike):
         encoder_name = encoder_name or str(encoder)

@@ -21,6 +21,16 @@ PROTOCOLS = {
     "fine_tuning": FineTuning,
     "semi_supervised": SemiSupervised,
 }
+# What other libraries and papers call them.
+ALIASES = {
+    "nearest_neighbours": "knn",
+    "nearest_neighbors": "knn",
+    "linear_probe": "linear",
+    "logistic_regression": "linear",
+    "kmeans": "clustering",
+    "ood": "out_of_distribution",
+    "fine_tune": "fine_tuning",
+}
 
 
 def protocol_names():
@@ -29,11 +39,25 @@ def protocol_names():
 
 
 def get(protocol):
-    """The protocol of a name, with its default options; an object comes back as it is.
+    """The protocol of a name or class, with its default options, or as it is.
 
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if it is none of these, with the known name that is nearest.
     """
-    if isinstance(protocol, Protocol):
-        return protocol
-    return PROTOCOLS[checks.one_of("protocols", protocol, PROTOCOLS)]()
+    return checks.made("protocols", protocol, Protocol, PROTOCOLS, aliases=ALIASES)
+
+
+def get_all(protocols):
+    """List of protocols from one, or from a sequence of them, as `get` takes each.
+
+    Raises:
+        ValueError: if one is unknown, or there is none.
+    """
+    single = isinstance(protocols, str | Protocol | type)
+    chosen = [get(protocol) for protocol in ([protocols] if single else protocols)]
+    if not chosen:
+        raise ValueError(
+            "`protocols` must be a name or a sequence of at least one. Received: "
+            f"protocols={protocols!r}"
+        )
+    return chosen

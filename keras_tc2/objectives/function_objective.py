@@ -1,0 +1,78 @@
+"""A loss of one's own, given as a bare function."""
+
+import inspect
+
+import keras
+
+from keras_tc2.objectives.objective import Objective
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class FunctionObjective(Objective):
+    """Wraps a function of two views' embeddings, without arguments of its own.
+
+    What `objective=my_loss` becomes. A loss with a head, targets or saved arguments is
+    a subclass of `Objective`.
+
+    Args:
+        function: callable `function(embeddings_1, embeddings_2)` of two float tensors
+            `(batch, dim)`, not normalised, that returns a scalar tensor. Register it
+            with `keras.saving.register_keras_serializable` to load a saved pretrainer
+            without naming it in `custom_objects`.
+        gather: bool. Whether the batch is global under a `tf.distribute` strategy.
+            Defaults to `False`.
+
+    Raises:
+        ValueError: if it cannot be called with two tensors.
+
+    Example:
+    ```python
+    import keras
+    import keras_tc2 as tc2
+
+    def squared_distance(embeddings_1, embeddings_2):
+        return keras.ops.mean(keras.ops.square(embeddings_1 - embeddings_2))
+
+    encoder = tc2.encoders.create("convnet", input_shape=(8, 8, 1))
+    model = tc2.SSLPretrainer(encoder, objective=squared_distance)
+    ```
+    """
+
+    def __init__(self, function, *, gather=False):
+        super().__init__(gather=gather)
+        self.function = checked_function(function)
+
+    def compute_loss(self, embeddings_1, embeddings_2):
+        """What the function returns."""
+        return self.function(embeddings_1, embeddings_2)
+
+    def get_config(self):
+        """The constructor arguments."""
+        return {
+            **super().get_config(),
+            "function": keras.saving.serialize_keras_object(self.function),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The objective that `get_config` described."""
+        function = keras.saving.deserialize_keras_object(config["function"])
+        return cls(**{**config, "function": function})
+
+
+def checked_function(function):
+    """Returns `function`, if it takes two tensors; raises `ValueError` otherwise."""
+    if not callable(function):
+        raise ValueError(
+            "`function` must be a function of two tensors of embeddings. Received: "
+            f"function={function!r}"
+        )
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        raise ValueError(
+            "An objective given as a function is called as "
+            "`function(embeddings_1, embeddings_2)`; give further arguments their "
+            f"defaults. Received: {function!r} ({error})"
+        ) from error
+    return function
