@@ -182,10 +182,16 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         if self.allow_changes and not is_other_model:
             warnings.warn(message, stacklevel=2)
             return
-        raise ValueError(
-            f"{message}\nGive `ResumableCheckpoint` another folder, or go on with the "
-            "arguments of that run."
+        advice = (
+            "\nGive `ResumableCheckpoint` another folder, or go on with the arguments "
+            "of that run."
         )
+        if not is_other_model:
+            advice += (
+                " To go on with the new ones, such as a longer schedule, give "
+                "`ResumableCheckpoint(..., allow_changes=True)`."
+            )
+        raise ValueError(message + advice)
 
     # What Keras calls.
 

@@ -291,11 +291,18 @@ class RefusalTest(TestCase):
         self, finished, tmp_path
     ):
         folder = copied(finished, tmp_path, 6)
-        with pytest.raises(ValueError, match=r"step_0000000006.npz is of another run"):
+        with pytest.raises(
+            ValueError, match=r"step_0000000006.npz is of another run"
+        ) as refusal:
             train(folder, model=new_model("ssl"))
+        # Another model cannot be allowed.
+        assert "allow_changes" not in str(refusal.value)
         model = new_model()
         model.inner_learning_rate = 0.5
-        message = "model/inner_learning_rate: 0.2 in the checkpoint, 0.5 now"
+        message = (
+            "(?s)model/inner_learning_rate: 0.2 in the checkpoint, 0.5 now"
+            ".*allow_changes=True"
+        )
         with pytest.raises(ValueError, match=message):
             train(folder, model=model)
         model = new_model()
