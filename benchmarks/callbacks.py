@@ -65,7 +65,9 @@ def main(_):
         seed=0,
     )
     model = tc2.TC2Pretrainer(
-        tc2.encoders.create("convnet", input_shape=(28, 28, 1)), objective="nt_xent"
+        tc2.encoders.create("convnet", input_shape=(28, 28, 1)),
+        objective="nt_xent",
+        **tc2.recipes.full_method(),
     )
     model.compile(keras.optimizers.Adam(1e-3))
     fixed_views = views.take(1).cache()

@@ -110,6 +110,7 @@ def measure_scopes(name):
             num_tasks=2,
             inner_scope=scope,
             inner_clipnorm=1.0,
+            **tc2.recipes.full_method(),
         )
         losses, gradients = model.value_and_gradients(*views)
         values = [*losses.values(), *gradients]

@@ -34,6 +34,11 @@ _PROBE = flags.DEFINE_string("probe", None, "Internal: one measurement as JSON."
 IMAGE_SHAPES = {"convnet": (28, 28, 1), "resnet18": (32, 32, 3)}
 METHODS = {
     "base SSL": None,
+    "cluster tasks alone, the default": {
+        "task_assignment": "cluster",
+        "calibration": "none",
+        "num_inner_steps": 0,
+    },
     "projector scope": {"inner_scope": "projector"},
     "encoder scope, first order": {"inner_scope": "encoder", "inner_order": 1},
     "encoder scope, second order": {"inner_scope": "encoder", "inner_order": 2},
@@ -67,7 +72,10 @@ def new_step(encoder_name, batch_size, method, num_tasks=4, jit_compile=False):
         model = tc2.SSLPretrainer(encoder, objective="nt_xent")
     else:
         model = tc2.TC2Pretrainer(
-            encoder, objective="nt_xent", num_tasks=num_tasks, **arguments
+            encoder,
+            objective="nt_xent",
+            num_tasks=num_tasks,
+            **{**tc2.recipes.full_method(), **arguments},
         )
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile)
     step = tf.function(model.train_step, jit_compile=jit_compile)

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_tc2 import recipes
+
 # Their gradients are tens of times NT-Xent's, and VICReg's covariance term is quartic:
 # without a bound its inner step diverged at every learning rate that was of use.
 INNER_CLIPNORMS = {"barlow_twins": 1.0, "vicreg": 1.0}
@@ -16,7 +18,8 @@ class Arm:
         method: `"none"`, `"supervised"`, `"ssl"` or `"tc2"`.
         task_views: bool. Whether each task's part of a batch has its own recipe.
         more_steps: float. Steps, as a multiple of `--steps`.
-        arguments: dict, arguments of `TC2Pretrainer` that are not the default.
+        arguments: dict, arguments of `TC2Pretrainer`. Defaults may change, so all that
+            this arm is about stand here.
     """
 
     label: str
@@ -27,7 +30,8 @@ class Arm:
 
 
 def tc2_arm(label, *, task_views=True, **arguments):
-    """An arm that differs from TC² in these arguments."""
+    """An arm that differs from the whole method in these arguments."""
+    arguments = {"inner_clipnorm": None, **recipes.full_method(), **arguments}
     return Arm(label, "tc2", task_views, arguments=arguments)
 
 
@@ -46,7 +50,7 @@ ARMS = {
     # views, and about 1.2 with it.
     "base_equal_compute": Arm("base SSL, 1.25 × the steps", "ssl", more_steps=1.25),
     "base_equal_time": Arm("base SSL, 1.5 × the steps", "ssl", more_steps=1.5),
-    "tc2": tc2_arm("TC²"),
+    "tc2": tc2_arm("TC², whole method"),
     "task_views_equal_compute": Arm(
         "base SSL, task views, 1.25 × the steps", "ssl", True, 1.25
     ),
@@ -128,7 +132,7 @@ ALL_ARMS = {**ARMS, **VARIANTS}
 def described(arm, objective):
     """What the arm is for an objective, in JSON values."""
     arguments = arm.arguments
-    inner_steps = arm.method == "tc2" and arguments.get("num_inner_steps", 1)
-    if inner_steps and objective in INNER_CLIPNORMS:
-        arguments = {"inner_clipnorm": INNER_CLIPNORMS[objective], **arguments}
+    unbounded = arguments.get("inner_clipnorm") is None
+    if arguments.get("num_inner_steps") and unbounded and objective in INNER_CLIPNORMS:
+        arguments = {**arguments, "inner_clipnorm": INNER_CLIPNORMS[objective]}
     return {**dataclasses.asdict(arm), "arguments": arguments}

@@ -23,7 +23,12 @@ DATA = pathlib.Path(__file__).parent / "data"
 
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist_subset", "Name or folder.")
 _DATA_DIR = flags.DEFINE_string("data_dir", str(DATA), "Where TFDS datasets are.")
-_METHOD = flags.DEFINE_enum("method", "tc2", ["base", "tc2"], "Plain SSL or TC².")
+_METHOD = flags.DEFINE_enum(
+    "method",
+    "tc2",
+    ["base", "tc2", "full_tc2"],
+    "Plain SSL; the default of TC2Pretrainer; TC² with calibration and inner step.",
+)
 _OBJECTIVE = flags.DEFINE_enum(
     "objective", "nt_xent", tc2.objectives.names(), "Base objective."
 )
@@ -36,10 +41,13 @@ _STEPS = flags.DEFINE_integer("steps_per_epoch", None, "Default: all images.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _NUM_TASKS = flags.DEFINE_integer("num_tasks", 4, "Tasks a batch is split into.")
 _TASK_ASSIGNMENT = flags.DEFINE_enum(
-    "task_assignment", "blocks", ["blocks", "cluster"], "What makes a task."
+    "task_assignment",
+    None,
+    ["blocks", "cluster"],
+    "What makes a task; default: that of the method.",
 )
 _TASK_AUGMENTATION = flags.DEFINE_bool(
-    "task_augmentation", None, "One view recipe a task; default: for tc2 alone."
+    "task_augmentation", None, "One view recipe a block; default: not for base."
 )
 _INNER_SCOPE = flags.DEFINE_enum(
     "inner_scope", "projector", ["projector", "encoder"], "What the inner step adapts."
@@ -91,14 +99,19 @@ def new_pretrainer(image_shape):
     objective.gather = True
     if _METHOD.value == "base":
         return tc2.SSLPretrainer(encoder, objective=objective, projector=projector)
+    arguments = {}
+    if _METHOD.value == "full_tc2":
+        arguments = tc2.recipes.full_method()
+    if _TASK_ASSIGNMENT.value:
+        arguments["task_assignment"] = _TASK_ASSIGNMENT.value
     return tc2.TC2Pretrainer(
         encoder,
         objective=objective,
         projector=projector,
         num_tasks=_NUM_TASKS.value,
-        task_assignment=_TASK_ASSIGNMENT.value,
         inner_scope=_INNER_SCOPE.value,
         inner_order=_INNER_ORDER.value,
+        **arguments,
     )
 
 
@@ -111,7 +124,7 @@ def new_augmentation(image_shape):
         )
     by_task = _TASK_AUGMENTATION.value
     if by_task is None:
-        by_task = _METHOD.value == "tc2" and _TASK_ASSIGNMENT.value == "blocks"
+        by_task = _METHOD.value != "base"
     recipes = tc2.augment.simclr_tasks(
         image_size=height, num_tasks=_NUM_TASKS.value, channels=channels
     )

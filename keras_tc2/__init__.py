@@ -19,6 +19,7 @@ from keras_tc2 import (
     objectives,
     pretraining,
     provenance,
+    recipes,
     transfer,
 )
 from keras_tc2.encoders import Encoder, from_pretrained
@@ -42,5 +43,6 @@ __all__ = [
     "objectives",
     "pretraining",
     "provenance",
+    "recipes",
     "transfer",
 ]

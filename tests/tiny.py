@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 
-from keras_tc2 import layers
+from keras_tc2 import layers, recipes
 from keras_tc2.encoders import Encoder
 
 IMAGE_SHAPE = (6, 6, 2)
+# Arguments of a `TC2Pretrainer` that leave no part of the method out.
+WHOLE_TC2 = {**recipes.full_method(), "num_tasks": 2, "num_factors": 3}
 
 
 def encoder(normalization=layers.BatchNormalization, activation="softplus", dim=4):

@@ -35,6 +35,11 @@ class TC2Pretrainer(Pretrainer):
     reading is in the README's table. With `transfer_weight=0` and
     `calibration="none"` it is `SSLPretrainer`.
 
+    The defaults are not the whole method but its best established part, tasks that
+    are clusters of similar images, without calibration (no W, V) and inner step
+    (θ_s = θ). `**recipes.full_method()` gives all of it; `recipes` tells which runs
+    speak for which setting.
+
     Args:
         encoder: an `Encoder`.
         objective: an `Objective`, or the name of one (`objectives.names()`).
@@ -50,7 +55,7 @@ class TC2Pretrainer(Pretrainer):
             bound the quartic covariance term of VICReg, or a loss times 100, throws
             the weights far away. Defaults to `1.0`.
         num_inner_steps: int >= 0. `0` for tasks without an inner step: what one task
-            learns is not asked to serve another. Defaults to `1`.
+            learns is not asked to serve another. Defaults to `0`.
         inner_scope: what the inner step adapts: `"projector"` (one encoder pass
             serves every task) or `"encoder"` (encoder and projector). Defaults to
             `"projector"`.
@@ -59,7 +64,7 @@ class TC2Pretrainer(Pretrainer):
         pairing: `"ring"` (task s is judged on task s + 1 mod M) or `"all"` (on every
             other task). Defaults to `"ring"`.
         calibration: `"residual"`, `"projection"`, `"gate"` (see `TaskCalibrator`) or
-            `"none"`. Defaults to `"residual"`.
+            `"none"`. Defaults to `"none"`.
         nonnegative_weights: bool. Whether W passes a ReLU; only with
             `"projection"`. Defaults to `False`.
         task_embedding: bool. Whether the weights depend on the task. Defaults to
@@ -70,7 +75,7 @@ class TC2Pretrainer(Pretrainer):
         base_weight: float >= 0. Defaults to `1.0`.
         transfer_weight: float >= 0. Defaults to `1.0`.
         task_assignment: `"blocks"`, `"cluster"`, `"given"`, or a
-            `bilevel.TaskAssignment`. Defaults to `"blocks"`.
+            `bilevel.TaskAssignment`. Defaults to `"cluster"`.
         log_task_gradient_cosine: bool. Whether `task_gradient_cosine`, the mean
             pairwise cosine of the tasks' inner gradients, is a metric. In
             `"encoder"` scope it costs the memory of all tasks at once, not of one.
@@ -116,11 +121,11 @@ class TC2Pretrainer(Pretrainer):
         num_factors=32,
         inner_learning_rate=0.2,
         inner_clipnorm=1.0,
-        num_inner_steps=1,
+        num_inner_steps=0,
         inner_scope="projector",
         inner_order=2,
         pairing="ring",
-        calibration="residual",
+        calibration="none",
         nonnegative_weights=False,
         task_embedding=True,
         reconstruction_weight=1.0,
@@ -128,7 +133,7 @@ class TC2Pretrainer(Pretrainer):
         sparsity_weight=0.01,
         base_weight=1.0,
         transfer_weight=1.0,
-        task_assignment="blocks",
+        task_assignment="cluster",
         log_task_gradient_cosine=False,
         allow_inexact=False,
         nonfinite_patience=0,
@@ -271,7 +276,9 @@ class TC2Pretrainer(Pretrainer):
         return losses, forward.first_two_embeddings
 
     def task_gradient_cosines(self, *batch):
-        """How much the tasks of a batch conflict: cosines of their inner gradients.
+        """How much the tasks of a batch conflict: cosines of their gradients.
+
+        Those of an inner step, whether the model makes one or not.
 
         Args:
             *batch: the views, and the task ids if the data bring tasks, as for
@@ -281,11 +288,7 @@ class TC2Pretrainer(Pretrainer):
             Float tensor `(num_tasks, num_tasks)` in [−1, 1]; entry (s, q) is below
             zero where a step that helps task s harms task q.
 
-        Raises:
-            ValueError: if there is no inner step.
         """
-        if not self.num_inner_steps:
-            raise ValueError("There are no inner gradients with `num_inner_steps=0`.")
         views, task_ids = split_batch(batch)
         views = tuple(ops.convert_to_tensor(view) for view in views)
         self.check_batch(*views, task_ids)
@@ -294,8 +297,9 @@ class TC2Pretrainer(Pretrainer):
             embeddings = ops.concatenate(forward.embeddings, axis=0)
             order = self._order(forward.features, task_ids)
             factors = self.calibrator and self.calibrator.factors(embeddings)
+            one_step = {**self._inner_loop, "num_steps": 1, "order": 1}
             transfer = self._transfer.of_each_task(
-                forward, order, factors, training=True, **self._inner_loop
+                forward, order, factors, training=True, **one_step
             )
         return bilevel.pairwise_cosines(transfer["inner_gradients"])
 

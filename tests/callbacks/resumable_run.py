@@ -48,8 +48,7 @@ def new_model(kind="tc2", **arguments):
         tiny.encoder(),
         objective="nt_xent",
         projector=projector,
-        num_tasks=2,
-        num_factors=3,
+        **tiny.WHOLE_TC2,
     )
     schedule = keras.optimizers.schedules.CosineDecay(0.02, EPOCHS * STEPS)
     model.compile(

@@ -16,7 +16,7 @@ def pretrainer(**options):
         objective=tc2.objectives.NTXent(),
         num_tasks=4,
         num_factors=6,
-        **options,
+        **{**tc2.recipes.full_method(), **options},
     )
     model.compile(optimizer=keras.optimizers.SGD(0.05))
     return model

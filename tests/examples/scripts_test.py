@@ -39,7 +39,7 @@ class PretrainTest(TestCase):
                 "--strategy=mirrored",
             ],
             [
-                "--method=tc2",
+                "--method=full_tc2",
                 "--inner_scope=encoder",
                 "--inner_order=1",
                 "--strategy=multiworker",
@@ -59,7 +59,7 @@ class PretrainTest(TestCase):
         assert all(float(row["skipped_updates"]) == 0 for row in rows)
         assert (tmp_path / "curves.png").stat().st_size > 5_000
         assert list((tmp_path / "logs").rglob("events.*"))
-        if flags[0] == "--method=tc2":
+        if flags[0] == "--method=full_tc2":
             result = run(
                 examples / "transfer.py",
                 f"--encoder={tmp_path / 'encoder'}",

@@ -57,12 +57,7 @@ class PinnedTC2(Pinned, TC2Pretrainer):
 
 def pretrainer(kind, objective, **arguments):
     if issubclass(kind, TC2Pretrainer):
-        arguments = {
-            "num_tasks": 2,
-            "num_factors": 3,
-            "inner_learning_rate": 0.05,
-            **arguments,
-        }
+        arguments = {**tiny.WHOLE_TC2, "inner_learning_rate": 0.05, **arguments}
     model = kind(
         tiny.encoder(),
         objective=objective,

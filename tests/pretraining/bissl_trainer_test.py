@@ -86,7 +86,7 @@ class ObjectivesTest(TestCase):
 
     @pytest.mark.parametrize("kind", [SSLPretrainer, TC2Pretrainer])
     def test_takes_over_from_a_pretrainer(self, kind):
-        tasks = {"num_tasks": 2} if kind is TC2Pretrainer else {}
+        tasks = tiny.WHOLE_TC2 if kind is TC2Pretrainer else {}
         pretrainer = kind(
             tiny.encoder(),
             objective=BYOL(momentum=0.5),

@@ -19,7 +19,7 @@ PLAIN = {"transfer_weight": 0.0, "calibration": "none"}
 
 def pretrainer(kind, *, objective=None, global_statistics=True, **arguments):
     if kind == "tc2":
-        arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+        arguments = {**tiny.WHOLE_TC2, **arguments}
     encoder = tiny.encoder()
     projector = layers.ProjectionHead(4, hidden_dim=5, synchronized=global_statistics)
     if global_statistics:

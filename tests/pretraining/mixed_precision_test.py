@@ -25,7 +25,7 @@ def pretrainer(policy, kind):
     keras.config.set_dtype_policy(policy)
     cls, arguments = KINDS[kind]
     if cls is TC2Pretrainer:
-        arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+        arguments = {**tiny.WHOLE_TC2, **arguments}
     model = cls(
         tiny.encoder(),
         objective="nt_xent",

@@ -23,13 +23,6 @@ STRATEGIES = {
     "mirrored": mirrored,
     "one_device": lambda: tf.distribute.OneDeviceStrategy("CPU:0"),
 }
-WHOLE = {
-    "num_tasks": 2,
-    "num_factors": 3,
-    "task_assignment": "blocks",
-    "calibration": "residual",
-    "num_inner_steps": 1,
-}
 
 
 def ssl():
@@ -50,7 +43,7 @@ def tc2(inner_scope):
         inner_scope=inner_scope,
         inner_learning_rate=0.01,
         nonfinite_patience=1,
-        **WHOLE,
+        **tiny.WHOLE_TC2,
     )
     return _compiled(model, calibrator_optimizer=keras.optimizers.SGD(0.1))
 

@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("kind", list(PRETRAINERS))
 
 def pretrainer(kind, **arguments):
     if kind == "tc2":
-        arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+        arguments = {**tiny.WHOLE_TC2, **arguments}
     return PRETRAINERS[kind](
         tiny.encoder(),
         objective="nt_xent",

@@ -7,6 +7,7 @@ import pytest
 from keras_tc2 import encoders, hub, layers, objectives
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from keras_tc2.pretraining.saved_parts import load_pretrainer, save_parts
+from tests import tiny
 from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
 
@@ -18,8 +19,7 @@ def tc2(**arguments):
         **{
             "objective": objectives.NTXent(0.3),
             "projector": layers.ProjectionHead(6, hidden_dim=5),
-            "num_tasks": 2,
-            "num_factors": 3,
+            **tiny.WHOLE_TC2,
             "inner_order": 1,
             "task_assignment": "cluster",
             **arguments,

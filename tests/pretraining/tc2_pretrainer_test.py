@@ -27,7 +27,7 @@ class Pinned(TC2Pretrainer):
 def pretrainer(
     moved=True, objective=None, encoder=None, kind=TC2Pretrainer, **arguments
 ):
-    arguments = {"num_tasks": 2, "num_factors": 3, **arguments}
+    arguments = {**tiny.WHOLE_TC2, **arguments}
     model = kind(
         encoder or tiny.encoder(),
         objective=objective or NTXent(0.5),
