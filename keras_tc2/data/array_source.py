@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.labels import check_labels
+from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.random_access import RandomAccess
 
 CHECKED_AT_ONCE = 1024
@@ -62,7 +63,7 @@ class ArrayImages(RandomAccess):
         """Raw images `(len(rows), H, W, C)`."""
         if self._tensor is not None:
             return tf.gather(self._tensor, rows)
-        images = tf.numpy_function(self._read_rows, [rows], self._dtype)
+        images = numpy_function(self._read_rows, [rows], self._dtype)
         return tf.ensure_shape(images, (rows.shape[0], *self._shape))
 
     def _read_rows(self, rows):

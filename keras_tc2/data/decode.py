@@ -9,6 +9,7 @@ numbering of the results, and what was to fill it is examined by name.
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.read_picture import read_picture
 
 JPEG_START = b"\xff\xd8\xff"
@@ -107,8 +108,13 @@ class Decoder:
         return tf.cond(plain, decode, lambda: self._decode_in_python(content))
 
     def _decode_in_python(self, content):
-        image = tf.numpy_function(
-            self.read, [content], self.pixel_format.dtype, stateful=False
+        form = self.pixel_format
+        image = numpy_function(
+            self.read,
+            [content],
+            form.dtype,
+            instead=np.zeros((1, 1, form.channels), form.dtype),
+            stateful=False,
         )
         return tf.ensure_shape(image, (None, None, self.pixel_format.channels))
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_tc2.data.broken_images import BrokenImages
 from keras_tc2.data.decode import Decoder, decode_all
+from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.read_picture import read_picture
 
 TRIED_FIRST = 100
@@ -53,12 +54,12 @@ class EncodedImages:
         """
 
         def examine(first, last):
-            return tf.numpy_function(
+            return numpy_function(
                 self._broken.examine, [items_between(first, last)], tf.int64
             )
 
         def report():
-            return tf.numpy_function(self._broken.report, [], tf.int64)
+            return numpy_function(self._broken.report, [], tf.int64)
 
         image_spec = tf.TensorSpec(
             self.pixel_format.image_shape, self.pixel_format.dtype

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.data.python_calls import numpy_function
 
 
 class EpochCounter:
@@ -66,7 +67,7 @@ def each_epoch(counter, epoch_dataset):
     """
 
     def next_epoch(_):
-        epoch = tf.numpy_function(counter.advance, [], tf.int64)
+        epoch = numpy_function(counter.advance, [], tf.int64)
         return tf.ensure_shape(epoch, ())
 
     return tf.data.Dataset.from_tensors(0).map(next_epoch).flat_map(epoch_dataset)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.encoded_images import EncodedImages
 from keras_tc2.data.labels import check_labels
+from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.random_access import RandomAccess
 
 
@@ -39,7 +40,7 @@ class HuggingFaceImages(RandomAccess):
             item = (indices, tf.gather(self._labels, indices))
 
         def decode(to_image, index, *label):
-            content = tf.numpy_function(self._content, [index], tf.string)
+            content = numpy_function(self._content, [index], tf.string)
             image = to_image(tf.ensure_shape(content, ()))
             return (image, *label) if label else image
 

@@ -1,0 +1,54 @@
+"""A process that decodes in Python and is ended in the middle of it, for a test.
+
+    python -m tests.data.ending_run FOLDER HOW CHECKPOINTS
+
+HOW is `broken` (an image stops the iteration), `exit`, `exception` (in a callback), or
+the name of a signal that arrives during `fit`.
+"""
+
+import os
+import signal
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+from keras_tc2 import callbacks, data, encoders
+from keras_tc2.pretraining import SSLPretrainer
+
+
+class End(keras.callbacks.Callback):
+    """Ends the run after its second step."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1 and self.how == "exception":
+            raise RuntimeError("of a callback")
+        if batch == 1:
+            os.kill(os.getpid(), getattr(signal, self.how))
+
+
+def main(folder, how, checkpoints):
+    on_error = "raise" if how == "broken" else "skip"
+    images = data.load(folder, image_size=16, channels=3, on_error=on_error)
+    if how in ("broken", "exit"):
+        for number, _ in enumerate(images):
+            if how == "exit" and number == 1:
+                sys.exit(3)
+        return
+    encoder = encoders.create("convnet", input_shape=(16, 16, 3), widths=(4,))
+    model = SSLPretrainer(encoder, objective="nt_xent")
+    model.compile("sgd")
+    used = [End(how)]
+    if how == "SIGTERM":
+        used.append(callbacks.ResumableCheckpoint(checkpoints))
+    views = data.two_views(images, batch_size=8)
+    model.fit(views, epochs=9, steps_per_epoch=6, verbose=0, callbacks=used)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
