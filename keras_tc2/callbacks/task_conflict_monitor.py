@@ -1,9 +1,7 @@
 """Whether tasks pull against one another, and what calibration makes of it."""
 
-import keras
 import numpy as np
 
-from keras_tc2 import bilevel
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.transfer.palette import COLOURS
@@ -25,7 +23,7 @@ class TaskConflictMonitor(LoggedMeasurement):
 
     Adds to the logs, at the end of epochs:
 
-    - `conflict_cosine`: mean cosine of the inner gradients of two tasks;
+    - `conflict_cosine`: mean cosine of the gradients of two tasks;
     - `conflict_share`: share of pairs of tasks whose cosine is below zero;
     - `transfer_gap`: outer minus inner loss, in nats for a contrastive objective: what
       it costs a task to be served by weights adapted to another;
@@ -63,7 +61,7 @@ class TaskConflictMonitor(LoggedMeasurement):
 
     def on_train_begin(self, logs=None):
         """Takes the batch that is watched."""
-        if not hasattr(self.model, "task_gradient_cosines"):
+        if not hasattr(self.model, "diagnose"):
             raise ValueError(
                 "TaskConflictMonitor needs a TC2Pretrainer. Received a "
                 f"{type(self.model).__name__}, which has no tasks."
@@ -80,52 +78,23 @@ class TaskConflictMonitor(LoggedMeasurement):
 
     def measure(self):
         """Returns `{name in the logs: value}` for the model as it is now."""
-        model = self.model
-        measured = {}
-        # As training sees it, batch statistics included, and leaving no trace.
-        with keras.StatelessScope():
-            losses, embeddings = model.compute_losses(*self._batch, training=True)
-            if model.calibrator is not None:
-                measured.update(self._calibration(embeddings))
-                measured["reconstruction_error"] = float(losses["reconstruction"])
-        if model.num_inner_steps and model.transfer_weight:
-            self.cosines = np.asarray(model.task_gradient_cosines(*self._batch))
-            pairs = self.cosines[np.triu_indices(len(self.cosines), k=1)]
-            measured["conflict_cosine"] = float(pairs.mean())
-            measured["conflict_share"] = float(np.mean(pairs < 0))
-            gap = losses["outer_loss"] - losses["inner_loss"]
-            measured["transfer_gap"] = float(gap)
-        return {name: measured[name] for name in NAMES if name in measured}
-
-    def _calibration(self, embeddings):
-        """Statistics of the weights W, and what calibration does to the objective."""
-        model = self.model
-        tasks = np.asarray(
-            bilevel.task_of_each(self._order(), embeddings[0].shape[0], model.num_tasks)
-        )
-        outputs = model.calibrator(
-            keras.ops.concatenate(embeddings, axis=0), np.concatenate([tasks, tasks])
-        )
-        calibrated = keras.ops.split(outputs["calibrated"], 2, axis=0)
-        gains = []
-        for task in range(model.num_tasks):
-            members = np.flatnonzero(tasks == task)
-            plain = [keras.ops.take(values, members, axis=0) for values in embeddings]
-            fitted = [keras.ops.take(values, members, axis=0) for values in calibrated]
-            gains.append(float(model.objective(*plain) - model.objective(*fitted)))
-        return {
-            **weight_statistics(np.asarray(outputs["weights"], "float64")),
-            "calibration_gain": float(np.mean(gains)),
+        found = {
+            name: np.asarray(value, "float64")
+            for name, value in self.model.diagnose(*self._batch).items()
         }
-
-    def _order(self):
-        """The images of the batch sorted by task; None for as they come."""
-        view_1, view_2, *rest = self._batch
-        encode = self.model.encoder.encode
-        features = encode(view_1, training=True) + encode(view_2, training=True)
-        return self.model.task_assignment.order(
-            features / 2, rest[0] if rest else None, self.model.num_tasks
-        )
+        self.cosines = found["gradient_cosines"]
+        pairs = self.cosines[np.triu_indices(len(self.cosines), k=1)]
+        measured = {
+            "conflict_cosine": float(pairs.mean()),
+            "conflict_share": float(np.mean(pairs < 0)),
+        }
+        if "transfer_gap" in found:
+            measured["transfer_gap"] = float(found["transfer_gap"])
+        if "weights" in found:
+            measured |= weight_statistics(found["weights"])
+            measured["reconstruction_error"] = float(found["reconstruction"])
+            measured["calibration_gain"] = float(found["calibration_gain"])
+        return {name: measured[name] for name in NAMES if name in measured}
 
 
 def weight_statistics(weights):

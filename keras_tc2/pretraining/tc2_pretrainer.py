@@ -7,6 +7,7 @@ from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
+from keras_tc2.pretraining.diagnosis import diagnose
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
 from keras_tc2.pretraining.second_order import check_second_order
@@ -261,8 +262,8 @@ class TC2Pretrainer(Pretrainer):
         if self.calibrator:
             constant = self._detach(ops.concatenate(forward.embeddings, axis=0))
             factors = self.calibrator.factors(constant)
-            num_views = len(views)
-            regularisers = self._regularisers(factors, constant, order, num_views)
+            weights = self._weights(factors, constant, order, len(views))
+            regularisers = self.calibrator.regularisers(factors, constant, weights)
             losses |= regularisers
             total += (
                 self.reconstruction_weight * regularisers["reconstruction"]
@@ -275,33 +276,35 @@ class TC2Pretrainer(Pretrainer):
         losses["loss"] = total
         return losses, forward.first_two_embeddings
 
-    def task_gradient_cosines(self, *batch):
-        """How much the tasks of a batch conflict: cosines of their gradients.
+    def diagnose(self, *batch):
+        """What the tasks of a batch do to one another; changes nothing.
 
-        Those of an inner step, whether the model makes one or not.
+        With the order, statistics and targets of a training step, for every objective.
 
         Args:
             *batch: the views, and the task ids if the data bring tasks, as for
                 `value_and_gradients`.
 
         Returns:
-            Float tensor `(num_tasks, num_tasks)` in [−1, 1]; entry (s, q) is below
-            zero where a step that helps task s harms task q.
+            Dict of tensors:
 
+            - `gradient_cosines`: `(num_tasks, num_tasks)` in [−1, 1], of the gradients
+              of the tasks by what an inner step adapts, whether the model makes one
+              or not; below zero where a step that helps one task harms the other;
+            - `transfer_gap`: scalar, mean of ℓ(T_q; θ_s) − ℓ(T_s; θ), with inner steps;
+            - `weights`: W, `(views * batch, num_factors)`, with calibration; so are
+            - `reconstruction`: scalar, the regulariser of that name;
+            - `calibration_gain`: scalar, ℓ on the embeddings of a task minus ℓ on the
+              calibrated ones, mean over tasks.
         """
         views, task_ids = split_batch(batch)
         views = tuple(ops.convert_to_tensor(view) for view in views)
         self.check_batch(*views, task_ids)
-        with keras.StatelessScope():
-            forward = self.forward(views, training=True)
-            embeddings = ops.concatenate(forward.embeddings, axis=0)
-            order = self._order(forward.features, task_ids)
-            factors = self.calibrator and self.calibrator.factors(embeddings)
-            one_step = {**self._inner_loop, "num_steps": 1, "order": 1}
-            transfer = self._transfer.of_each_task(
-                forward, order, factors, training=True, **one_step
-            )
-        return bilevel.pairwise_cosines(transfer["inner_gradients"])
+        return diagnose(self, views, task_ids)
+
+    def task_gradient_cosines(self, *batch):
+        """The `gradient_cosines` of `diagnose`."""
+        return self.diagnose(*batch)["gradient_cosines"]
 
     @property
     def _logs_cosine(self):
@@ -319,14 +322,14 @@ class TC2Pretrainer(Pretrainer):
             sum(first_two) / len(first_two), task_ids, self.num_tasks
         )
 
-    def _regularisers(self, factors, embeddings, order, num_views):
+    def _weights(self, factors, embeddings, order, num_views):
+        """W of all views, each image's under the embedding of its task."""
         tasks = bilevel.task_of_each(
             order, embeddings.shape[0] // num_views, self.num_tasks
         )
-        weights = self.calibrator.weights_on(
+        return self.calibrator.weights_on(
             factors, embeddings, ops.concatenate([tasks] * num_views, axis=0)
         )
-        return self.calibrator.regularisers(factors, embeddings, weights)
 
     @property
     def _inner_loop(self):
