@@ -147,6 +147,7 @@ def match_channels(image, channels):
     if image.shape[-1] == channels:
         return image
     if channels == 3:
-        return tf.image.grayscale_to_rgb(image)
+        # `grayscale_to_rgb` knows no uint16.
+        return tf.concat([image] * 3, axis=-1)
     grey = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))
     return tf.cast(tf.round(grey) if image.dtype.is_integer else grey, image.dtype)

@@ -165,3 +165,11 @@ class FolderSourceTest(TestCase):
         np.testing.assert_array_equal(image, np.repeat(grey, 3, -1))
         with pytest.raises(ValueError, match="has 1 channels where 5"):
             data.load(tmp_path, channels=5)
+
+    def test_deep_grey_among_colour(self, tmp_path):
+        write(tmp_path / "a.png", np.full((4, 4, 3), 7, "uint8"))
+        write(tmp_path / "b.png", np.full((4, 4, 1), 257 * 9, "uint16"))
+        for image, value in zip(
+            arrays(data.load(tmp_path, channels=3)), (7, 9), strict=True
+        ):
+            np.testing.assert_array_equal(image, np.full((4, 4, 3), value))
