@@ -149,10 +149,8 @@ class BiSSLSteps(BiSSLLevels):
         scale = self.optimizer.scale_loss(1.0)
         size = norm([g / scale for g in sum_over_replicas(gradients)])
         update = (self.optimizer, self._clipped(gradients, size), variables)
-        kept, gradients_finite = self._update(
-            self._finite_terms(batch, losses), [update], state
-        )
-        self._follow_update(kept, gradients_finite)
+        kept, applied = self._update(self._finite_terms(batch, losses), [update], state)
+        self._follow_update(applied)
         return {"lower_loss": losses["lower_loss"]}, kept, embeddings
 
     def _upper_step(self, batch, images, labels):

@@ -11,6 +11,7 @@ from keras_tc2.checks import integer
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import run_data
+from keras_tc2.pretraining.arguments import check_fit_arguments
 from keras_tc2.pretraining.batch import check_number_of_images, check_views, split_batch
 from keras_tc2.pretraining.forward import (
     Forward,
@@ -194,10 +195,13 @@ class Pretrainer(TrainingStep):
         factors that diverge.
 
         Raises:
+            ValueError: without data, or for labels, sample or class weights, or a
+                validation split, which there is nothing to do with.
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient; with the step and the term.
         """
         arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        check_fit_arguments(arguments)
         if isinstance(x, tf.data.Dataset):
             arguments.setdefault("shuffle", False)
         is_list = isinstance(callbacks, keras.callbacks.CallbackList)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.bilevel import value_and_gradients
+from keras_tc2.pretraining.arguments import check_compile_arguments
 from keras_tc2.pretraining.batch import split_batch, unpack
 from keras_tc2.pretraining.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.forward import assigned, first_two
@@ -48,8 +49,10 @@ class TrainingStep(keras.Model):
                 `keras.Model.compile`.
 
         Raises:
-            ValueError: if there is no calibrator to give an optimizer to.
+            ValueError: if there is no calibrator to give an optimizer to, or for a
+                `loss`, which the objective is, or `steps_per_execution="auto"`.
         """
+        check_compile_arguments(kwargs)
         calibrator = self.calibrator_variables
         if calibrator_optimizer is not None and not calibrator:
             raise ValueError(
@@ -133,8 +136,8 @@ class TrainingStep(keras.Model):
             for optimizer, variables in self.optimized_variables
         ]
         finite = self._finite_terms(batch, losses)
-        kept, gradients_finite = self._update(finite, updates, state)
-        self._follow_update(kept, gradients_finite)
+        kept, applied = self._update(finite, updates, state)
+        self._follow_update(applied)
         return self._update_metrics(losses, embeddings, kept)
 
     def _of(self, variables, gradients):
@@ -160,8 +163,9 @@ class TrainingStep(keras.Model):
             state: list of `(variable, value)`.
 
         Returns:
-            Two bool scalar tensors: whether the update was kept, and whether the
-            gradients of this replica are finite.
+            Two bool scalar tensors: whether the update was kept, and whether the first
+            optimizer made it, which may accumulate gradients first, or have found that
+            their loss scale was too large.
         """
         gradients_finite = _all_finite([g for _, part, _ in updates for g in part])
         # Under loss scaling, gradients overflow now and then by design, and the
@@ -170,15 +174,15 @@ class TrainingStep(keras.Model):
         kept = all_replicas(tf.reduce_all(finite) & (gradients_finite | scales_loss))
         for variable, value in state:
             variable.assign(tf.where(kept, value, variable.value))
+        before = _num_updates(updates[0][0])
         apply_if(kept, updates)
         self.skipped_updates.update_state(finite, ~kept, num_replicas())
-        return kept, gradients_finite
+        return kept, ops.not_equal(_num_updates(updates[0][0]), before)
 
-    def _follow_update(self, kept, gradients_finite):
+    def _follow_update(self, applied):
         """What comes after an update, if it was applied: averages, and the count."""
         if self.updates is None:
             return
-        applied = all_replicas(gradients_finite) & kept
         if self.momentum_target is not None:
             self.momentum_target.update(self.updates, applied)
         self.updates.assign_add(ops.cast(applied, self.updates.dtype))
@@ -268,6 +272,12 @@ def _with_loss_scale(optimizer):
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def _num_updates(optimizer):
+    """How often an optimizer has changed its variables, as a tensor of now."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return tf.identity(ops.convert_to_tensor(optimizer.iterations))
 
 
 def _all_finite(tensors):
