@@ -41,14 +41,15 @@ def explained(repo_id, *, revision=None):
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise HubError(
-            f"{where} is not in the cache, and the Hub was not asked or could not be "
-            "reached. Connect, leave out `local_files_only`, or unset HF_HUB_OFFLINE; "
+            f"{where} is no folder here and not in the cache, and the Hub was not asked "
+            "or could not be reached. Connect, leave out `local_files_only`, or unset HF_HUB_OFFLINE; "
             "or name the `cache_dir` that holds it."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise HubError(
-            f"There is no repository {where}, or it is private and the token may not "
-            f"see it. Look for a slip of the pen. {_LOG_IN}"
+            f"There is no folder {repo_id!r} here and no repository {where}, or it is "
+            "private and the token may not see it. Look for a slip of the pen. "
+            f"{_LOG_IN}"
         ) from error
     except errors.HfHubHTTPError as error:
         raise HubError(_http_message(where, error)) from error
