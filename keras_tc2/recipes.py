@@ -86,7 +86,7 @@ def full_method(*, task_assignment="blocks"):
     model = tc2.TC2Pretrainer(
         encoder, objective="nt_xent", num_factors=16, **tc2.recipes.full_method()
     )
-    assert model.calibrator.num_factors == 16
+    assert model.factor_extractor.num_factors == 16
     ```
     """
     return {

@@ -33,6 +33,8 @@ class End(keras.callbacks.Callback):
 
 
 def main(folder, how, checkpoints):
+    # A process that was started in the background ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     on_error = "raise" if how == "broken" else "skip"
     images = data.load(folder, image_size=16, channels=3, on_error=on_error)
     if how in ("broken", "exit"):
