@@ -50,7 +50,7 @@ ARMS = {
     # views, and about 1.2 with it.
     "base_equal_compute": Arm("base SSL, 1.25 × the steps", "ssl", more_steps=1.25),
     "base_equal_time": Arm("base SSL, 1.5 × the steps", "ssl", more_steps=1.5),
-    "tc2": tc2_arm("TC², whole method"),
+    "tc2": tc2_arm("TC²"),
     "task_views_equal_compute": Arm(
         "base SSL, task views, 1.25 × the steps", "ssl", True, 1.25
     ),

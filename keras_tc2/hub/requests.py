@@ -41,9 +41,9 @@ def explained(repo_id, *, revision=None):
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise HubError(
-            f"{where} is no folder here and not in the cache, and the Hub was not asked "
-            "or could not be reached. Connect, leave out `local_files_only`, or unset HF_HUB_OFFLINE; "
-            "or name the `cache_dir` that holds it."
+            f"{where} is no folder here and not in the cache, and the Hub was not "
+            "asked or could not be reached. Connect, leave out `local_files_only`, or "
+            "unset HF_HUB_OFFLINE; or name the `cache_dir` that holds it."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise HubError(

@@ -1,6 +1,6 @@
 """Arguments of Keras's `compile` and `fit` that a pretrainer has no use for."""
 
-WITHOUT_LABELS = ("y", "sample_weight", "class_weight", "validation_split")
+WITHOUT_LABELS = ("sample_weight", "class_weight", "validation_split")
 
 
 def check_compile_arguments(arguments):

@@ -195,8 +195,8 @@ class Pretrainer(TrainingStep):
         factors that diverge.
 
         Raises:
-            ValueError: without data, or for labels, sample or class weights, or a
-                validation split, which there is nothing to do with.
+            ValueError: without data, or for sample or class weights, or a validation
+                split, which there is nothing to do with.
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient; with the step and the term.
         """

@@ -92,7 +92,6 @@ class FitTest(TestCase):
         ("arguments", "message"),
         [
             ({"x": None}, "needs batches of views"),
-            ({"y": np.zeros(8)}, "takes no `y`"),
             ({"sample_weight": np.ones(8)}, "takes no `sample_weight`"),
             ({"class_weight": {0: 1.0}}, "takes no `class_weight`"),
             ({"validation_split": 0.2}, "takes no `validation_split`"),
