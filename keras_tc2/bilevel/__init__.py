@@ -14,6 +14,7 @@ from keras_tc2.bilevel.task_assignment import (
     ClusterAssignment,
     GivenAssignment,
     TaskAssignment,
+    checked_order,
     get_task_assignment,
 )
 from keras_tc2.bilevel.transfer import (
@@ -34,6 +35,7 @@ __all__ = [
     "Hypergradient",
     "TaskAssignment",
     "adapt",
+    "checked_order",
     "conjugate_gradient",
     "finite_difference",
     "first_order",

@@ -161,6 +161,35 @@ def _balanced_groups(similarities):
     return ops.concatenate(chosen, axis=0)
 
 
+def checked_order(assignment, features, task_ids, num_tasks):
+    """What `assignment.order` gives, if it is a permutation of the images or `None`.
+
+    Task ids, or constants, would be taken for images, and train on a few of them.
+
+    Raises:
+        ValueError: if its shape is not `(batch,)`.
+        tf.errors.InvalidArgumentError: if an image is missing, naming what was given.
+    """
+    order = assignment.order(features, task_ids, num_tasks)
+    if order is None:
+        return None
+    order, size = ops.convert_to_tensor(order), features.shape[0]
+    expected = (
+        f"`{type(assignment).__name__}.order` must return a permutation of the images, "
+        f"int ({size},): first those of task 0, then those of task 1, and so on."
+    )
+    if tuple(order.shape) != (size,) or not tf.as_dtype(order.dtype).is_integer:
+        raise ValueError(f"{expected} Received: {order.dtype} {tuple(order.shape)}")
+    complete = tf.debugging.assert_equal(
+        tf.sort(order),
+        tf.range(size, dtype=order.dtype),
+        message=f"{expected} Received, sorted:",
+        summarize=16,
+    )
+    with tf.control_dependencies([complete] if complete is not None else []):
+        return tf.identity(order)
+
+
 _BY_NAME = {
     "blocks": BlockAssignment,
     "cluster": ClusterAssignment,

@@ -123,6 +123,9 @@ class Pretrainer(TrainingStep):
             views[0].shape[0], self.objective, num_replicas=num_replicas()
         )
 
+    def check_data(self, data):
+        """Raises `ValueError` early, if data for `fit` cannot be what is needed."""
+
     # What a subclass uses.
 
     def forward(self, views, *, training):
@@ -202,6 +205,8 @@ class Pretrainer(TrainingStep):
         """
         arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
         check_fit_arguments(arguments)
+        self.check_data(x)
+        self.check_data(arguments.get("validation_data"))
         if isinstance(x, tf.data.Dataset):
             arguments.setdefault("shuffle", False)
         is_list = isinstance(callbacks, keras.callbacks.CallbackList)

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
+from keras_tc2.data.view_stream import stream_of
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.diagnosis import diagnose
@@ -318,8 +319,27 @@ class TC2Pretrainer(Pretrainer):
     def _order(self, features, task_ids):
         """The images of the batch sorted by task; `None` for as they come."""
         first_two = [ops.stop_gradient(h) for h in features[:2]]
-        return self.task_assignment.order(
-            sum(first_two) / len(first_two), task_ids, self.num_tasks
+        return bilevel.checked_order(
+            self.task_assignment,
+            sum(first_two) / len(first_two),
+            task_ids,
+            self.num_tasks,
+        )
+
+    def check_data(self, data):
+        """Raises `ValueError` if views come in other blocks than the tasks are."""
+        stream = stream_of(data)
+        blocks = 1 if stream is None else stream.num_blocks
+        if blocks in (1, self.num_tasks) or not isinstance(
+            self.task_assignment, bilevel.BlockAssignment
+        ):
+            return
+        raise ValueError(
+            f"The views come in {blocks} blocks, one for each recipe or source, but "
+            f"the batch is split into {self.num_tasks} blocks as tasks, which would "
+            f"straddle them. Make the model with `num_tasks={blocks}`, or give "
+            f"`data.two_views` {self.num_tasks} recipes or a single one. Received: "
+            f"num_tasks={self.num_tasks}"
         )
 
     def _weights(self, factors, embeddings, order, num_views):

@@ -8,6 +8,7 @@ from keras_tc2.bilevel import (
     ClusterAssignment,
     GivenAssignment,
     TaskAssignment,
+    checked_order,
     get_task_assignment,
     split_tasks,
     task_of_each,
@@ -110,6 +111,38 @@ class GivenTest(TestCase):
 class Reversed(TaskAssignment):
     def order(self, features, task_ids, num_tasks):
         return tf.range(features.shape[0] - 1, -1, -1)
+
+
+class Own(TaskAssignment):
+    """Gives whatever it was made with."""
+
+    def __init__(self, given):
+        self.given = given
+
+    def order(self, features, task_ids, num_tasks):
+        return self.given
+
+
+class CheckedOrderTest(TestCase):
+    @pytest.mark.parametrize("in_graph", [False, True])
+    def test_only_permutations_pass(self, in_graph):
+        features = np.zeros((4, 2), "float32")
+
+        def checked(given):
+            return checked_order(Own(given), features, None, 2)
+
+        check = tf.function(checked) if in_graph else checked
+        np.testing.assert_array_equal(check(np.array([2, 0, 3, 1])), [2, 0, 3, 1])
+        for ids in ([0, 0, 1, 1], [3, 3, 3, 3], [1, 2, 3, 4]):
+            with pytest.raises(
+                tf.errors.InvalidArgumentError, match="a permutation of the images"
+            ):
+                check(np.array(ids))
+
+    @pytest.mark.parametrize("given", [np.arange(3), np.arange(4.0), np.eye(4)])
+    def test_shape_and_type(self, given):
+        with pytest.raises(ValueError, match=r"`Own.order` must return .*int \(4,\)"):
+            checked_order(Own(given), np.zeros((4, 2), "float32"), None, 2)
 
 
 class GetTaskAssignmentTest(TestCase):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import layers
+from keras_tc2 import augment, data, layers
 from keras_tc2.bilevel import ClusterAssignment
 from keras_tc2.objectives import NTXent, VICReg
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
@@ -296,6 +296,23 @@ class StateTest(TestCase):
         ):
             np.testing.assert_array_equal(a, b)
         assert np.any(np.asarray(twin.encoder.network.get_layer("tiny").weights[3]))
+
+
+class BlocksOfDataTest(TestCase):
+    """Tasks that are blocks must be those of the data."""
+
+    @pytest.mark.parametrize("num_recipes", [2, 8])
+    def test_recipes_that_tasks_would_straddle(self, num_recipes):
+        images = np.zeros((16, *tiny.IMAGE_SHAPE), "float32")
+        recipes = [augment.RandomHorizontalFlip() for _ in range(num_recipes)]
+        views = data.two_views(images, batch_size=16, augmentation=recipes)
+        blocks = pretrainer(num_tasks=4)
+        blocks.compile("sgd")
+        with pytest.raises(ValueError, match=f"`num_tasks={num_recipes}`"):
+            blocks.fit(views)
+        clusters = pretrainer(num_tasks=4, task_assignment="cluster")
+        clusters.check_data(views)
+        pretrainer(num_tasks=num_recipes).check_data(views)
 
 
 class ArgumentsTest(TestCase):
