@@ -47,6 +47,17 @@ ONLY_TASKS = {"TaskConflictMonitor"}
 # Those that compute with the pretrainer, not with its encoder, watch the whole method.
 WATCHED = {"CollapseGuard(views)", "ResumableCheckpoint", "TaskConflictMonitor"}
 KINDS = {"ssl": SSLPretrainer, "tc2": TC2Pretrainer}
+# One objective of each kind of need; TC² with the others takes minutes to trace.
+EACH_NEED = {"nt_xent", "byol", "swav", "sim_mim"}
+COMBINATIONS = [
+    pytest.param(
+        kind,
+        objective,
+        marks=[pytest.mark.slow] * (kind == "tc2" and objective not in EACH_NEED),
+    )
+    for kind in KINDS
+    for objective in objectives.names()
+]
 
 
 def pretrainer(kind, objective):
@@ -93,8 +104,7 @@ class EveryCallbackTest(TestCase):
         names = {name.split("(")[0] for name in CALLBACKS}
         assert names == set(callbacks.__all__)
 
-    @pytest.mark.parametrize("kind", list(KINDS))
-    @pytest.mark.parametrize("objective", objectives.names())
+    @pytest.mark.parametrize(("kind", "objective"), COMBINATIONS)
     def test_with_every_objective(self, kind, objective, tmp_path, server):  # noqa: F811
         watches_tasks = kind == "tc2"
         chosen = [c for c in CALLBACKS if watches_tasks or c not in ONLY_TASKS]
