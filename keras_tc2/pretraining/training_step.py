@@ -174,6 +174,10 @@ class TrainingStep(keras.Model):
         kept = all_replicas(tf.reduce_all(finite) & (gradients_finite | scales_loss))
         for variable, value in state:
             variable.assign(tf.where(kept, value, variable.value))
+        updates = [
+            (optimizer, _overflown_together(optimizer, gradients), variables)
+            for optimizer, gradients, variables in updates
+        ]
         before = _num_updates(updates[0][0])
         apply_if(kept, updates)
         self.skipped_updates.update_state(finite, ~kept, num_replicas())
@@ -272,6 +276,21 @@ def _with_loss_scale(optimizer):
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def _overflown_together(optimizer, gradients):
+    """Gradients that are not finite on any replica if they are not on one.
+
+    Keras's `LossScaleOptimizer` looks at the first replica alone, and would sum an
+    overflow of another into the weights of all.
+    """
+    if num_replicas() == 1 or not isinstance(
+        optimizer, keras.optimizers.LossScaleOptimizer
+    ):
+        return gradients
+    finite = all_replicas(_all_finite(gradients))
+    first, *others = gradients
+    return [tf.where(finite, first, tf.constant(float("nan"), first.dtype)), *others]
 
 
 def _num_updates(optimizer):

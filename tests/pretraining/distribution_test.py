@@ -164,6 +164,44 @@ class NonFiniteTest(TestCase):
             many.fit(dataset(8, 3, poison=[1, 2]), verbose=0)
 
 
+class OverflowsOn(NTXent):
+    """Half precision's fate on one replica: a finite loss, infinite gradients."""
+
+    def __init__(self, replica):
+        super().__init__()
+        self.replica = replica
+
+    def compute_loss(self, embeddings_1, embeddings_2):
+        loss = super().compute_loss(embeddings_1, embeddings_2)
+        context = tf.distribute.get_replica_context()
+        here = tf.equal(context.replica_id_in_sync_group, self.replica)
+        total = tf.reduce_sum(embeddings_1)
+        nothing = total - tf.stop_gradient(total)
+        return loss + tf.where(here, tf.constant(1e38, total.dtype), 0.0) * nothing
+
+
+class OverflowTest(TestCase):
+    @pytest.mark.parametrize("replica", [0, 1])
+    def test_all_replicas_skip_and_halve_the_scale(self, replica):
+        with replicas.strategy(2).scope():
+            optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+            model = SSLPretrainer(
+                tiny.encoder(),
+                objective=OverflowsOn(replica),
+                projector=layers.ProjectionHead(4, hidden_dim=5),
+            )
+            model.compile(
+                keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
+            )
+        before = [v.numpy() for v in model.trainable_variables]
+        data = tf.data.Dataset.from_tensors(tiny.views(8))
+        assert np.isfinite(model.fit(data, verbose=0).history["loss"][0])
+        for a, b in zip(before, model.trainable_variables, strict=True):
+            np.testing.assert_array_equal(a, b.numpy())
+        assert float(model.optimizer.dynamic_scale.numpy()) == 512
+        assert int(model.optimizer.inner_optimizer.iterations.numpy()) == 0
+
+
 class CommunicationTest(TestCase):
     """What crosses replicas, and the derivatives of it."""
 
