@@ -3,10 +3,11 @@
     python benchmarks/gpu_check.py --output=gpu_check.json
 
 A Markdown table, row by row as results come, since a run that is cut off shows only
-what was printed: gradients against the CPU's; every objective, plain and TC², in three
-precisions, with and without XLA; training that repeats, and that is killed and goes on;
-strategies; then the tests, by `pytest -n 8`, their failures named. Rows are dealt to
-several processes. What would begin after `--seconds` stands there as "not run". Without
+what was printed: gradients against the CPU's; training that repeats, and that is killed
+and goes on; strategies; every objective, plain and TC², in three precisions, without
+and with XLA; then the tests, by `pytest -n 8`, for `--test_seconds`, their failures
+named. Rows are dealt to several processes. What would begin after `--seconds` stands
+there as "not run"; a row that has begun may take 150 s more. Without
 a GPU it checks the CPU, and says so.
 """
 
@@ -30,7 +31,8 @@ from absl import app, flags
 from measure import machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SECTIONS = ("gradients", "objectives", "repeats", "strategies", "tests")
+# The many rows of objectives come late, so that they leave time for the others.
+SECTIONS = ("gradients", "repeats", "strategies", "objectives", "tests")
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 WHOLE = {
     "num_tasks": 2,
@@ -335,20 +337,26 @@ def run_rows(todo, show):
                 stderr=subprocess.DEVNULL,
                 text=True,
                 env=_environment() if section == "gradients" else os.environ,
+                # So that what it starts ends with it.
+                start_new_session=True,
             )
             start = time.monotonic()
-            watch = threading.Timer(ROW_SECONDS, worker.kill)
+            watch = threading.Timer(
+                ROW_SECONDS, os.killpg, [worker.pid, signal.SIGKILL]
+            )
             watch.start()
             try:
                 worker.stdin.write(json.dumps([section, arguments]) + "\n")
                 worker.stdin.flush()
                 result = json.loads(worker.stdout.readline() or "null")
-            except BrokenPipeError:
+            # It ended, or something else in it printed.
+            except (BrokenPipeError, ValueError):
                 result = None
             watch.cancel()
             if result is None:
+                worker.kill()
                 worker = None
-                result = {"ok": False, "result": "**FAILED** the process ended"}
+                result = {"ok": False, "result": "**FAILED** no answer"}
             show(section, name, result, time.monotonic() - start)
         if worker is not None:
             worker.stdin.close()
@@ -375,7 +383,11 @@ def run_tests(show):
     except subprocess.TimeoutExpired:
         # An interrupted pytest names what has failed so far.
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate()
+        try:
+            output, _ = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
         lines, closing = output.splitlines(), "not run to its end"
     result = {"ok": process.returncode == 0, "result": closing}
     show("tests", "pytest -n 8", result, time.monotonic() - start)
@@ -406,7 +418,12 @@ def main(_):
             text = f"| {section} | {name} | {result['result']} | {seconds:.1f} |"
             print(text, flush=True)
 
-    run_rows(rows(_SECTIONS.value), show)
+    todo = list(rows(_SECTIONS.value))
+    run_rows(todo, show)
+    answered = {(row["section"], row["row"]) for row in found}
+    for section, name, _ in todo:
+        if (section, name) not in answered:
+            show(section, name, {"ok": False, "result": "**FAILED** lost"}, 0.0)
     if "tests" in _SECTIONS.value:
         run_tests(show)
     counts = [sum(row["ok"] is kind for row in found) for kind in (True, False, None)]
