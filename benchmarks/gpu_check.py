@@ -34,13 +34,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The many rows of objectives come late, so that they leave time for the others.
 SECTIONS = ("gradients", "repeats", "strategies", "objectives", "tests")
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-WHOLE = {
-    "num_tasks": 2,
-    "num_factors": 4,
-    "task_assignment": "blocks",
-    "calibration": "residual",
-    "num_inner_steps": 1,
-}
 ROW_SECONDS = 150
 STEPS = 8
 
@@ -120,8 +113,14 @@ def _pretrainer(objective, kind, *, synchronized=False, **arguments):
     projector = tc2.layers.ProjectionHead(8, hidden_dim=16, synchronized=synchronized)
     if kind == "plain":
         return tc2.SSLPretrainer(encoder, objective=objective, projector=projector)
+    arguments = {**tc2.recipes.full_method(), **arguments}
     return tc2.TC2Pretrainer(
-        encoder, objective=objective, projector=projector, **{**WHOLE, **arguments}
+        encoder,
+        objective=objective,
+        projector=projector,
+        num_tasks=2,
+        num_factors=4,
+        **arguments,
     )
 
 

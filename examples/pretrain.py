@@ -50,9 +50,9 @@ _TASK_AUGMENTATION = flags.DEFINE_bool(
     "task_augmentation", None, "One view recipe a block; default: not for base."
 )
 _INNER_SCOPE = flags.DEFINE_enum(
-    "inner_scope", "projector", ["projector", "encoder"], "What the inner step adapts."
+    "inner_scope", "projector", ["projector", "encoder"], "What full_tc2 adapts."
 )
-_INNER_ORDER = flags.DEFINE_integer("inner_order", 2, "1, or 2 for exact.")
+_INNER_ORDER = flags.DEFINE_integer("inner_order", 2, "Of full_tc2: 1, or 2 for exact.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine.")
 _PROBE_IMAGES = flags.DEFINE_integer(
     "probe_images", 3000, "Images held out of training for the online kNN."

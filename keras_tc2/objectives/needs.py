@@ -26,7 +26,6 @@ class Needs:
             the others may be smaller.
         masks_views: bool. Whether the encoder sees views of which
             `Objective.mask_views` has hidden a part.
-
         min_batch_size: int. The fewest images that give the loss a meaning: of the
             batch on each replica (of all replicas with `gather`), and of a task.
 

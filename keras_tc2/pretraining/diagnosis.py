@@ -14,27 +14,23 @@ def diagnose(model, views, task_ids):
         order = model._order(forward.features, task_ids)
         embeddings = ops.concatenate(forward.embeddings, axis=0)
         factors = model.calibrator and model.calibrator.factors(embeddings)
-        inner_loop = model._inner_loop
 
-        def of_each_task(transfer, factors, **inner_loop):
+        def of_each_task(transfer, factors, num_steps):
+            """Values alone are of interest, so first order does."""
+            inner_loop = {**model._inner_loop, "num_steps": num_steps, "order": 1}
             return transfer.of_each_task(
                 forward, order, factors, training=True, **inner_loop
             )
 
-        # The first gradients and losses are the same whatever comes after.
-        once = {**inner_loop, "num_steps": 1, "order": 1}
-        tasks = of_each_task(model._transfer, factors, **once)
+        # Gradients and inner losses are those before the first step.
+        tasks = of_each_task(model._transfer, factors, max(1, model.num_inner_steps))
         found = {"gradient_cosines": bilevel.pairwise_cosines(tasks["inner_gradients"])}
         if model.num_inner_steps and model.transfer_weight:
-            adapted = of_each_task(
-                model._transfer, factors, **{**inner_loop, "order": 1}
-            )
-            found["transfer_gap"] = ops.mean(
-                adapted["outer_loss"] - adapted["inner_loss"]
-            )
+            gaps = tasks["outer_loss"] - tasks["inner_loss"]
+            found["transfer_gap"] = ops.mean(gaps)
         if model.calibrator:
             plain = Transfer(model._scope, None, model.objective, model.partners)
-            uncalibrated = of_each_task(plain, None, **once)
+            uncalibrated = of_each_task(plain, None, 1)
             weights = model._weights(factors, embeddings, order, len(views))
             regularisers = model.calibrator.regularisers(factors, embeddings, weights)
             found |= {

@@ -68,14 +68,7 @@ def pretrainer(kind, objective):
         dropout = keras.layers.Dropout(0.3, seed=5)
         arguments = {"projector": keras.Sequential([keras.layers.Dense(4), dropout])}
     if kind == "tc2":
-        # The whole method, whatever the defaults are.
-        arguments |= {
-            "num_tasks": 2,
-            "num_factors": 3,
-            "num_inner_steps": 1,
-            "calibration": "residual",
-            "task_assignment": "blocks",
-        }
+        arguments |= tiny.WHOLE_TC2
     model = KINDS[kind](encoder, objective=objective, **arguments)
     model.compile(keras.optimizers.SGD(0.01))
     return model

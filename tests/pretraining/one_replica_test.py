@@ -7,20 +7,14 @@ import tensorflow as tf
 
 from keras_tc2 import layers
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
-from tests import tiny
+from tests import replicas, tiny
 from tests.pretraining import tiny_bissl
 from tests.test_case import TestCase
-
-
-def mirrored():
-    tf.distribute.MirroredStrategy._collective_key_base += 100_000
-    return tf.distribute.MirroredStrategy(["CPU:0"])
-
 
 # The default constructors, and several workers, need processes of their own: the
 # example scripts are run with them.
 STRATEGIES = {
-    "mirrored": mirrored,
+    "mirrored": lambda: replicas.mirrored(1),
     "one_device": lambda: tf.distribute.OneDeviceStrategy("CPU:0"),
 }
 
