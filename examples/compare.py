@@ -114,7 +114,7 @@ class Data:
                 encoder, {name: splits}, protocols=protocols, seed=seed
             )
             scores[name] = {
-                row["protocol"]: round(row["accuracy"], 6) for row in report.rows
+                row["protocol"]: round(row["value"], 6) for row in report.rows
             }
         return scores
 

@@ -146,7 +146,7 @@ def draw(losses, report, features, labels, cosines, path):
         drawn.set_label(method)
     names = [f"{d.removesuffix('_subset')}\n{p}" for d, p in bars]
     axes["bars"].set_xticks(range(len(bars)), names)
-    lowest = min(row["accuracy"] for row in report.rows)
+    lowest = min(row["value"] for row in report.rows)
     axes["bars"].set(
         title="Accuracy of frozen features (in-domain: fashion_mnist)",
         ylabel="accuracy (%)",

@@ -85,7 +85,7 @@ class OnlineProbe(LoggedMeasurement):
             seed=self.seed,
         )
         return {
-            f"{self.prefix}_{score.protocol}_{score.metric}": score.accuracy
+            f"{self.prefix}_{score.protocol}_{score.metric}": score.value
             for protocol in self.protocols
             for score in protocol(downstream)
         }

@@ -2,14 +2,17 @@
 
 import math
 import pathlib
+import textwrap
+import time
 
 from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
+from keras_tc2.callbacks.run_facts import run_facts
 from keras_tc2.transfer import html_page
 from keras_tc2.transfer.palette import colour, marker
 
 # What each number means, beside its curve; others are shown under their own name.
 UNITS = {
-    "loss": "objective, nats",
+    "loss": "objective",
     "feature_std": "1 = even spread, 0 = collapse",
     "embedding_std": "1 = even spread, 0 = collapse",
     "feature_rank": "effective dimensions",
@@ -31,13 +34,13 @@ UNITS = {
     "calibration_gain": "fall of the objective",
     "learning_rate": "step size",
 }
-COLUMNS = 3
 
 
 class TrainingReport(EveryFewEpochs):
-    """Writes `training_report.html`: curves of all logs, pictures, settings.
+    """Writes `training_report.html`: curves of all logs, pictures, and the run.
 
-    The page is whole in one file and is written anew as the run goes on. List this
+    It tells model, objective, optimizer, versions, machine and duration. The page is
+    whole in one file and is written anew as the run goes on. List this
     callback last.
 
     Args:
@@ -71,6 +74,8 @@ class TrainingReport(EveryFewEpochs):
         """Starts with empty curves."""
         super().on_train_begin(logs)
         self._epochs = []
+        self._begun = time.time()
+        self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds a point to every curve, and writes the page when it is its turn."""
@@ -84,68 +89,86 @@ class TrainingReport(EveryFewEpochs):
     def _page(self):
         epoch, latest = self._epochs[-1]
         total = self.params["epochs"]
-        parts = [html_page.paragraph(f"{self.model.name}: epoch {epoch} of {total}.")]
+        parts = [html_page.paragraph(f"Epoch {epoch} of {total}.")]
         reasons = [getattr(watcher, "reason", None) for watcher in self.pictures_of]
         parts += [html_page.paragraph(reason) for reason in reasons if reason]
-        rows = [(name, _number(value)) for name, value in latest.items()]
-        parts += [
-            html_page.picture(
-                curves(self._epochs), "Every logged number over the epochs."
-            )
+        facts = run_facts(
+            self.model,
+            params=self.params,
+            num_epochs=len(self._epochs),
+            seconds=time.perf_counter() - self._started,
+            begun=self._begun,
+        )
+        parts += [html_page.heading("Run"), html_page.table((), facts)]
+        if self.settings:
+            parts += [html_page.heading("Settings"), html_page.settings(self.settings)]
+        pictures = [
+            html_page.picture(figure, name, shown=False)
+            for name, figure in curves(self._epochs)
         ]
+        parts += [html_page.heading("Curves"), html_page.grid(pictures)]
         for watcher in self.pictures_of:
             for figure, caption in getattr(watcher, "pictures", ()):
                 parts.append(html_page.picture(figure, caption))
+        rows = [
+            (name, _number(value), _unit(name.removeprefix("val_")))
+            for name, value in latest.items()
+        ]
         parts += [
             html_page.heading("Latest values"),
-            html_page.table(("name", "value"), rows, numeric=(1,)),
+            html_page.table(("name", "value", "what it is"), rows, numeric=(1,)),
         ]
-        if self.settings:
-            parts += [html_page.heading("Settings"), html_page.settings(self.settings)]
         return html_page.page(self.title, parts)
 
 
 def curves(epochs):
-    """A `Figure` with a panel for each log name; validation shares its panel.
+    """A small `Figure` for each log name; validation shares that of training.
 
     Args:
         epochs: list of `(epoch, {name: value})`.
+
+    Returns:
+        List of `(name, figure)`.
     """
+    names = list(dict.fromkeys(name for _, values in epochs for name in values))
+    return [
+        (name, _curve(epochs, name, has_validation=f"val_{name}" in names))
+        for name in names
+        if not _shares_a_panel(name, names)
+    ]
+
+
+def _curve(epochs, name, *, has_validation):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    names = list(dict.fromkeys(name for _, values in epochs for name in values))
-    panels_of = [name for name in names if not _shares_a_panel(name, names)]
-    rows = math.ceil(len(panels_of) / COLUMNS)
-    figure = Figure(figsize=(11, 2.5 * rows + 0.4), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for panel, name in zip(panels, panels_of, strict=False):
-        for index, series in enumerate((name, f"val_{name}")):
-            points = [
-                (epoch, values[series])
-                for epoch, values in epochs
-                if math.isfinite(values.get(series, math.nan))
-            ]
-            if points:
-                panel.plot(
-                    *zip(*points, strict=True),
-                    color=colour(index),
-                    marker=marker(index),
-                    markersize=3.5,
-                    linewidth=1.4,
-                    label="validation" if index else "training",
-                )
-        if f"val_{name}" in names:
-            panel.legend(fontsize=8)
-        panel.set_title(name.replace("_", " "), fontsize=10)
-        panel.set_ylabel(_unit(name), fontsize=8)
-        panel.set_xlabel("epoch", fontsize=8)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.tick_params(labelsize=8)
-        panel.grid(linewidth=0.3, alpha=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
-    for panel in panels[len(panels_of) :]:
-        panel.set_visible(False)
+    figure = Figure(figsize=(3.4, 2.3), layout="constrained")
+    panel = figure.subplots()
+    for index, series in enumerate((name, f"val_{name}")):
+        points = [
+            (epoch, values[series])
+            for epoch, values in epochs
+            if math.isfinite(values.get(series, math.nan))
+        ]
+        if points:
+            panel.plot(
+                *zip(*points, strict=True),
+                color=colour(index),
+                # Dots that would run into one another hide the curve.
+                marker=marker(index) if len(points) <= 40 else None,
+                markersize=3.5,
+                linewidth=1.4,
+                label="validation" if index else "training",
+            )
+    if has_validation:
+        panel.legend(fontsize=8)
+    panel.set_title(name.replace("_", " "), fontsize=10)
+    panel.set_ylabel(textwrap.fill(_unit(name), 24), fontsize=8)
+    panel.set_xlabel("epoch", fontsize=8)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.tick_params(labelsize=8)
+    panel.grid(linewidth=0.3, alpha=0.6)
+    panel.spines[["top", "right"]].set_visible(False)
     return figure
 
 

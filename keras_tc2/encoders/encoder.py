@@ -25,6 +25,8 @@ class Encoder(Publishable, keras.Model):
         image_shape: (height, width, channels).
         training_record: dict, how the encoder was trained, or `None`; `save_pretrained`
             publishes it.
+        source: str, the folder or repository that `from_pretrained` loaded it from, or
+            `None`.
 
     Args:
         network: `keras.Model` as above.
@@ -67,6 +69,7 @@ class Encoder(Publishable, keras.Model):
         self.value_range = checked_value_range(value_range)
         self.recipe = recipe
         self.training_record = None
+        self.source = None
         self.built = True
 
     @classmethod

@@ -61,4 +61,6 @@ def from_pretrained(
         force_download=force_download,
         local_files_only=local_files_only,
     )
-    return load_folder(folder, trainable=trainable)
+    encoder = load_folder(folder, trainable=trainable)
+    encoder.source = str(repo_id_or_folder)
+    return encoder

@@ -44,7 +44,8 @@ def card_text(
         card_data: dict. Further metadata; replaces what is made here, but lists of
             `tags` and `datasets` are joined.
         transfer_report: `None`, or an object whose `to_dict()["rows"]` are dicts
-            with `encoder`, `dataset`, `protocol` and `accuracy`.
+            with `encoder`, `dataset`, `protocol` and `value`; `metric` says of what,
+            `accuracy` where it is absent.
         pictures: list of str, paths in the repository.
         weight_files: list of str, names of the files that hold weights.
 
@@ -96,9 +97,9 @@ def _metadata(config, repo_id, license, card_data, rows):
             task_type="image-classification",
             dataset_type=row["dataset"],
             dataset_name=row["dataset"],
-            metric_type="accuracy",
-            metric_value=round(float(row["accuracy"]), 4),
-            metric_name=f"accuracy, {row['protocol']}",
+            metric_type=row.get("metric", "accuracy"),
+            metric_value=round(float(row["value"]), 4),
+            metric_name=f"{row.get('metric', 'accuracy')}, {row['protocol']}",
         )
         for row in rows
     ]
@@ -145,10 +146,11 @@ def _training(training):
 
 
 def _table(rows):
-    lines = ["| encoder | dataset | protocol | accuracy |", "|---|---|---|---:|"]
+    lines = ["| encoder | dataset | protocol | measure | % |", "|---|---|---|---|---:|"]
     lines += [
         f"| {_cell(row['encoder'])} | {_cell(row['dataset'])} | "
-        f"{_cell(row['protocol'])} | {100 * row['accuracy']:.2f} % |"
+        f"{_cell(row['protocol'])} | {_cell(row.get('metric', 'accuracy'))} | "
+        f"{100 * row['value']:.2f} |"
         for row in rows
     ]
     return "\n".join(lines)

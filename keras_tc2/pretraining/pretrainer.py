@@ -24,6 +24,7 @@ from keras_tc2.pretraining.momentum_target import MomentumTarget
 from keras_tc2.pretraining.nonfinite import StopOnNonFinite
 from keras_tc2.pretraining.replicas import num_replicas
 from keras_tc2.pretraining.saved_parts import load_pretrainer, save_parts
+from keras_tc2.pretraining.short_progress import ShortProgress
 from keras_tc2.pretraining.training_step import TrainingStep
 
 
@@ -195,7 +196,8 @@ class Pretrainer(TrainingStep):
         With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
         `tf.distribute` strategy every replica is given all tasks of what
         `data.two_views` made. It warns, once, of an inner step that does harm and of
-        factors that diverge.
+        factors that diverge. An epoch's line on the screen holds a short choice of
+        numbers, `history` all; `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
 
         Raises:
             ValueError: without data, or for sample or class weights, or a validation
@@ -221,6 +223,10 @@ class Pretrainer(TrainingStep):
         else:
             # What is saved must be restored before another callback looks at it.
             members = sorted(members, key=lambda member: member is not checkpoint)
+            progress = keras.callbacks.ProgbarLogger
+            if not any(isinstance(member, progress) for member in members):
+                # Last, so that it shows what the others measured.
+                guards.append(ShortProgress())
             callbacks = [*members, *guards]
         strategy = self.distribute_strategy
         if checkpoint is None:

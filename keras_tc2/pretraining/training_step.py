@@ -61,6 +61,10 @@ class TrainingStep(keras.Model):
         super().compile(
             optimizer=optimizer, metrics=metrics, jit_compile=jit_compile, **kwargs
         )
+        self.names_of_metrics = tuple(
+            getattr(metric, "name", getattr(metric, "__name__", metric))
+            for metric in keras.tree.flatten(metrics or [])
+        )
         self.calibrator_optimizer = calibrator_optimizer and keras.optimizers.get(
             calibrator_optimizer
         )

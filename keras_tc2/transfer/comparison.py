@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_tc2.transfer.measures import measurement_name
+
 # Resamples drawn at once, so that memory does not grow with their number.
 RESAMPLES_AT_ONCE = 50
 
@@ -97,25 +99,51 @@ class Comparison:
             "overall": dataclasses.asdict(self.overall),
         }
 
-    def to_markdown(self):
-        """The table of differences in points, and the finding."""
+    def table(self):
+        """Header and rows of the table of differences, as text, in points."""
         percent = f"{100 * self.confidence:g} %"
-        lines = [
-            f"| {self.first} − {self.second} | points | {percent} over test images | "
-            f"sd over seeds | {percent} over seeds |",
-            "| --- | ---: | ---: | ---: | ---: |",
+        header = [
+            f"{self.first} − {self.second}",
+            "points",
+            f"{percent} over test images",
+            "sd over seeds",
+            f"{percent} over seeds",
         ]
+        rows = []
         for row in [*self.differences, self.overall]:
             spread = row.seed_spread
-            cells = (
-                row.name,
-                f"{100 * row.mean:+.2f}",
-                _interval(row.image_interval),
-                "" if spread is None else f"{100 * spread:.2f}",
-                _interval(row.seed_interval),
+            rows.append(
+                [
+                    row.name,
+                    f"{100 * row.mean:+.2f}",
+                    _interval(row.image_interval),
+                    "" if spread is None else f"{100 * spread:.2f}",
+                    _interval(row.seed_interval),
+                ]
             )
-            lines.append("| " + " | ".join(cells) + " |")
+        # Without seeds, or without results an image, their columns would be empty.
+        held = [i for i in range(len(header)) if any(row[i] for row in rows)]
+        return [header[i] for i in held], [[row[i] for i in held] for row in rows]
+
+    def to_markdown(self):
+        """The table of differences in points, and the finding."""
+        header, rows = self.table()
+        rule = ["---", *["---:"] * (len(header) - 1)]
+        lines = ["| " + " | ".join(line) + " |" for line in (header, rule, *rows)]
         return "\n".join([*lines, "", self.finding, ""])
+
+    def plot(self, path=None):
+        """Every difference and its intervals; also saved to `path` if one is given.
+
+        Returns:
+            `matplotlib.figure.Figure`.
+        """
+        from keras_tc2.transfer.comparison_figure import comparison_figure
+
+        figure = comparison_figure(self)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
 
     def __str__(self):
         """The Markdown table and the finding."""
@@ -137,8 +165,8 @@ def compare(first, second, *, confidence, num_resamples, seed):
     pairs = _pairs(first, second)
     generator = np.random.default_rng(seed)
     differences = []
-    for (dataset, protocol), rows in pairs.items():
-        per_seed = [float(a["accuracy"] - b["accuracy"]) for a, b in rows]
+    for (dataset, _), rows in pairs.items():
+        per_seed = [float(a["value"] - b["value"]) for a, b in rows]
         images = _image_differences(rows)
         interval = None
         if images is not None:
@@ -146,7 +174,7 @@ def compare(first, second, *, confidence, num_resamples, seed):
             interval = _percentiles(resampled, confidence)
         differences.append(
             Difference(
-                name=f"{dataset}, {protocol}",
+                name=f"{dataset}, {measurement_name(rows[0][0])}",
                 mean=float(np.mean(per_seed)),
                 per_seed=per_seed,
                 image_interval=interval,
@@ -188,7 +216,7 @@ def _overall(pairs, confidence, num_resamples, generator):
     by_seed = {}
     for rows in pairs.values():
         for row, other in rows:
-            difference = row["accuracy"] - other["accuracy"]
+            difference = row["value"] - other["value"]
             by_seed.setdefault(row["seed"], []).append(difference)
     per_seed = [
         float(np.mean(differences))
@@ -206,7 +234,7 @@ def _overall(pairs, confidence, num_resamples, generator):
         )
         image_interval = _percentiles(resampled / len(pairs), confidence)
     means = [
-        np.mean([row["accuracy"] - other["accuracy"] for row, other in rows])
+        np.mean([row["value"] - other["value"] for row, other in rows])
         for rows in pairs.values()
     ]
     overall = Difference(

@@ -5,10 +5,12 @@ import os
 import time
 
 import keras
+import tensorflow as tf
 
 from keras_tc2.transfer import protocols as registry
 from keras_tc2.transfer.domain_set import DomainSet
 from keras_tc2.transfer.downstream import Downstream
+from keras_tc2.transfer.encoder_name import encoder_name as name_of
 from keras_tc2.transfer.feature_cache import FeatureCache
 from keras_tc2.transfer.features import FeatureExtractor, resolved
 from keras_tc2.transfer.report import TransferReport
@@ -48,8 +50,9 @@ def evaluate(
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
         cache_dir: folder. Features are kept there and found again by the content of
             encoder and images. Defaults to `None`, kept for this call alone.
-        encoder_name: str. The report's name of the encoder. Defaults to the folder or
-            repository, or the model's name.
+        encoder_name: str. The report's name of the encoder. Defaults to the name that
+            the model was given, the folder or repository that it is from, or its
+            builder.
         batch_size: int. Images encoded at once. Defaults to `256`.
         seed: int. Draws held-out parts and shots; `TransferReport.compare` pairs rows
             of equal seed. Defaults to `0`.
@@ -83,7 +86,7 @@ def evaluate(
     if isinstance(encoder, str | os.PathLike):
         encoder_name = encoder_name or str(encoder)
     encoder = resolved(encoder)
-    encoder_name = encoder_name or getattr(encoder, "name", "features")
+    encoder_name = encoder_name or name_of(encoder)
     extract = _extraction(encoder, batch_size, cache_dir, verbose)
 
     def downstream_of(name, source):
@@ -108,6 +111,7 @@ def evaluate(
     settings = {
         "keras_tc2": __version__,
         "keras": keras.__version__,
+        "tensorflow": tf.__version__,
         "batch_size": batch_size,
         "protocols": {type(protocol).__name__: protocol.options for protocol in chosen},
         "feature_seconds": {encoder_name: feature_seconds},

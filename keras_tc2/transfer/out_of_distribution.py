@@ -67,5 +67,5 @@ class OutOfDistribution(Protocol):
             )
             for name, result in results.items()
         ]
-        mean = float(np.mean([score.accuracy for score in scores]))
+        mean = float(np.mean([score.value for score in scores]))
         return [*scores, Score("out_of_distribution", mean)]

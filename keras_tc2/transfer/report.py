@@ -7,15 +7,17 @@ import numpy as np
 
 from keras_tc2 import checks
 
-COLUMNS = ("encoder", "dataset", "protocol", "accuracy", "seconds")
+NEEDED = ("encoder", "dataset", "protocol", "value")
 
 
 class TransferReport:
     """The result of `evaluate`: one row for each encoder, dataset and protocol.
 
     Args:
-        rows: list of dicts with the keys of `COLUMNS` and `"metric"`, `"spread"`,
-            `"seed"`, `"details"`, `"per_image"` (array or None).
+        rows: list of dicts with `"encoder"`, `"dataset"`, `"protocol"`, `"value"` (in
+            [0, 1]; `"metric"` says of what, by default of accuracy), and `"spread"`,
+            `"seconds"`, `"seed"`, `"details"`, `"per_image"` (array or None).
+            `"accuracy"` stands for `"value"`, as in reports of before.
         settings: dict of JSON values: versions and options.
         notes: list of sentences about what was done to the data.
 
@@ -23,7 +25,7 @@ class TransferReport:
     ```python
     from keras_tc2 import transfer
 
-    row = {"encoder": "a", "dataset": "mnist", "protocol": "knn", "accuracy": 0.9}
+    row = {"encoder": "a", "dataset": "mnist", "protocol": "knn", "value": 0.9}
     report = transfer.TransferReport([row])
     report.accuracy("mnist", "knn")
     print(report.to_markdown())
@@ -41,10 +43,12 @@ class TransferReport:
         }
         self.rows = [{**defaults, **row} for row in rows]
         for row in self.rows:
-            missing = {*COLUMNS} - set(row)
+            if "accuracy" in row:
+                row["value"] = row.pop("accuracy")
+            missing = {*NEEDED} - set(row)
             if missing:
                 raise ValueError(
-                    f"A row of a report needs {COLUMNS}. Missing: {sorted(missing)}"
+                    f"A row of a report needs {NEEDED}. Missing: {sorted(missing)}"
                 )
             if row["per_image"] is not None:
                 row["per_image"] = np.asarray(row["per_image"], "float32")
@@ -56,14 +60,22 @@ class TransferReport:
     def join(cls, reports):
         """One report with the rows of several, such as several encoders or seeds.
 
-        Settings that differ are kept one beside the other.
+        Settings that differ are kept one beside the other. An encoder that has the
+        name, dataset, protocol and seed of one before it is another: it becomes
+        `"name (2)"`.
         """
-        reports = list(reports)
-        settings = {}
+        rows, settings, notes = [], {}, {}
         for report in reports:
-            settings = _merged(settings, report.settings)
-        notes = dict.fromkeys(note for report in reports for note in report.notes)
-        rows = [row for report in reports for row in report.rows]
+            names = _names_beside(rows, report)
+            own = dict(report.settings)
+            seconds = own.get("feature_seconds", {})
+            if seconds:
+                own["feature_seconds"] = {
+                    names.get(name, name): value for name, value in seconds.items()
+                }
+            settings = _merged(settings, own)
+            notes |= dict.fromkeys(report.notes)
+            rows += [{**row, "encoder": names[row["encoder"]]} for row in report.rows]
         return cls(rows, settings=settings, notes=notes)
 
     @property
@@ -71,13 +83,31 @@ class TransferReport:
         """Names of the encoders, in order of appearance."""
         return list(dict.fromkeys(row["encoder"] for row in self.rows))
 
-    def accuracy(self, dataset, protocol, *, encoder=None):
-        """The accuracy of one row, averaged over seeds.
+    def value(self, dataset, protocol, *, encoder=None):
+        """The value of one row in [0, 1], averaged over seeds; its metric says of what.
 
         Raises:
             ValueError: if there is no such row, or several encoders have one and
                 `encoder` does not say which.
         """
+        rows = self._rows_of(dataset, protocol, encoder)
+        return float(np.mean([row["value"] for row in rows]))
+
+    def accuracy(self, dataset, protocol, *, encoder=None):
+        """The accuracy of one row in [0, 1], averaged over seeds.
+
+        Raises:
+            ValueError: as `value`, or if the row holds another measure.
+        """
+        rows = self._rows_of(dataset, protocol, encoder)
+        if rows[0]["metric"] != "accuracy":
+            raise ValueError(
+                f"The protocol {protocol!r} measures {rows[0]['metric']!r}, not "
+                f"accuracy: take `report.value({dataset!r}, {protocol!r})`."
+            )
+        return self.value(dataset, protocol, encoder=encoder)
+
+    def _rows_of(self, dataset, protocol, encoder):
         found = [
             row
             for row in self.rows
@@ -91,7 +121,7 @@ class TransferReport:
                 f"{sorted({(row['dataset'], row['protocol']) for row in self.rows})} "
                 f"of encoders {self.encoders}."
             )
-        return float(np.mean([row["accuracy"] for row in found]))
+        return found
 
     def to_dict(self):
         """Everything, in JSON values."""
@@ -119,39 +149,49 @@ class TransferReport:
         return cls.from_dict(json.loads(text))
 
     def to_markdown(self):
-        """The table as Markdown: accuracy in percent, ± its spread where it has one."""
-        lines = [COLUMNS, ("---", "---", "---", "---:", "---:"), *self._cells()]
+        """The table as Markdown, the encoders side by side, every value in percent.
+
+        ± is the standard deviation over seeds, or over draws for a single seed.
+        """
+        from keras_tc2.transfer.report_table import TEXT_COLUMNS, report_table
+
+        header, rows = report_table(self)
+        rule = ["---" if i < TEXT_COLUMNS else "---:" for i in range(len(header))]
+        lines = [
+            [cell.replace("|", r"\|") for cell in line] for line in (header, *rows)
+        ]
+        lines.insert(1, rule)
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         notes = "".join(f"\n- {note}" for note in self.notes)
         return table + ("\n" + notes if notes else "") + "\n"
 
-    def to_html(self, path=None):
-        """One self-contained page: the table, the picture, the notes, the settings.
+    def to_html(self, path=None, *, reference=None):
+        """One self-contained page: table, picture, differences, notes and settings.
+
+        Of several encoders, each is compared with one of them (see `compare`).
 
         Args:
             path: where the page is written too. Defaults to `None`.
+            reference: str. The encoder that the others are compared with. Defaults to
+                `None`, the first.
 
         Returns:
             str, the page.
-        """
-        from keras_tc2.transfer import html_page
 
-        parts = [html_page.table(COLUMNS, self._cells(), numeric=(3, 4))]
-        parts += [html_page.paragraph(note, note=True) for note in self.notes]
-        parts += [
-            html_page.picture(
-                self.plot(), "Each bar is one row of the table, in percent."
-            ),
-            html_page.heading("Settings"),
-            html_page.settings(self.settings),
-        ]
-        text = html_page.page("Transfer of " + ", ".join(self.encoders), parts)
+        Raises:
+            ValueError: if the report has no encoder named `reference`.
+        """
+        from keras_tc2.transfer.report_page import report_page
+
+        if reference is not None:
+            checks.one_of("reference", reference, self.encoders)
+        text = report_page(self, reference=reference)
         if path is not None:
             pathlib.Path(path).write_text(text, encoding="utf-8")
         return text
 
     def plot(self, path=None):
-        """Grouped bars, one panel a dataset; also saved to `path` when one is given.
+        """Bars, one panel a dataset; also saved to `path` when one is given.
 
         Returns:
             `matplotlib.figure.Figure`.
@@ -201,16 +241,12 @@ class TransferReport:
             self, other, confidence=confidence, num_resamples=num_resamples, seed=seed
         )
 
-    def _cells(self):
-        """The rows of the table as text."""
-        for row in self.rows:
-            value = f"{100 * row['accuracy']:.2f} %"
-            if row["spread"] is not None:
-                value += f" ± {100 * row['spread']:.2f}"
-            if row["metric"] != "accuracy":
-                value += f" ({row['metric']})"
-            seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
-            yield row["encoder"], row["dataset"], row["protocol"], value, seconds
+    def pairs_with(self, other):
+        """Whether the two share a dataset, protocol and seed, which `compare` needs."""
+        return not self._keys().isdisjoint(other._keys())
+
+    def _keys(self):
+        return {(row["dataset"], row["protocol"], row["seed"]) for row in self.rows}
 
     def __str__(self):
         """The Markdown table."""
@@ -227,6 +263,24 @@ def _plain(values):
     return [
         int(value) if value in (0, 1) else round(float(value), 6) for value in values
     ]
+
+
+def _names_beside(rows, report):
+    """`{name: new name}` that keeps a report's encoders apart from those of `rows`."""
+    taken = {_key(row, row["encoder"]) for row in rows}
+    names = {}
+    for name in report.encoders:
+        own = [row for row in report.rows if row["encoder"] == name]
+        new, number = name, 1
+        while any(_key(row, new) in taken for row in own):
+            number += 1
+            new = f"{name} ({number})"
+        names[name] = new
+    return names
+
+
+def _key(row, encoder):
+    return encoder, row["dataset"], row["protocol"], row["seed"]
 
 
 def _merged(first, second):

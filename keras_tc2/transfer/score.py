@@ -11,17 +11,17 @@ class Score:
 
     Args:
         protocol: str. The row's label, such as `"few_shot_5"`.
-        accuracy: float in [0, 1]. The value; `metric` says of what.
+        value: float in [0, 1]; `metric` says of what.
         metric: str. `"accuracy"`, or the name of another measure in [0, 1].
         spread: float or None. Standard deviation over draws, where there are some.
         per_image: array `(num_test,)` or None. The value of each test image (1 for
-            right, 0 for wrong; the mean over draws), whose mean is `accuracy`. A
+            right, 0 for wrong; the mean over draws), whose mean is `value`. A
             paired comparison bootstraps over it.
         details: dict of JSON values, such as the regularisation that was chosen.
     """
 
     protocol: str
-    accuracy: float
+    value: float
     metric: str = "accuracy"
     spread: float | None = None
     per_image: np.ndarray | None = None

@@ -1,9 +1,15 @@
+import re
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import keras_tc2
 from keras_tc2.callbacks import CollapseGuard, EmbeddingPlot, TrainingReport
+from keras_tc2.callbacks.run_facts import run_facts
 from keras_tc2.callbacks.training_report import curves
+from tests import tiny
 from tests.callbacks.tiny_pretrainer import TinyPretrainer, tiny_views
 from tests.test_case import TestCase
 from tests.transfer.report_pages_test import CHROMIUM, rendered
@@ -36,10 +42,46 @@ class TrainingReportTest(TestCase):
 
     def test_page_holds_numbers_pictures_and_warnings(self, tmp_path):
         text = self.fit(tmp_path).read_text(encoding="utf-8")
-        assert "epoch 3 of 3" in text and "<td>embedding_rank</td>" in text
-        assert text.count("data:image/png;base64,") == 2
+        assert "Epoch 3 of 3" in text and "<td>embedding_rank</td>" in text
+        # A curve for each number, and the features.
+        numbers = re.findall(r"<tr><td>(\w+)</td><td class=number>", text)
+        assert "loss" in numbers and "feature_rank" in numbers
+        assert text.count("data:image/png;base64,") == len(numbers) + 1
         assert "almost the same" in text and "learning_rate" in text
         assert "http" not in text
+
+    def test_page_tells_the_run(self, tmp_path):
+        text = self.fit(tmp_path).read_text(encoding="utf-8")
+        assert "SGD(learning_rate=0.01" in text
+        assert f"TensorFlow {tf.__version__}" in text
+        assert f"keras_tc2 {keras_tc2.__version__}" in text
+        assert re.search(r"<td>duration</td><td>[\d.]+ s for 3 epochs", text)
+        assert "<td>steps an epoch</td><td>2</td>" in text
+        assert "<td>tiny_encoder, 148 weights</td>" in text
+
+    def test_facts_of_a_pretrainer(self):
+        encoder = keras_tc2.encoders.create(
+            "convnet", input_shape=tiny.IMAGE_SHAPE, widths=(4,)
+        )
+        model = keras_tc2.TC2Pretrainer(
+            encoder, objective=keras_tc2.objectives.NTXent(0.3), **tiny.WHOLE_TC2
+        )
+        schedule = keras.optimizers.schedules.CosineDecay(0.1, 20)
+        model.compile(keras.optimizers.AdamW(schedule), calibrator_optimizer="sgd")
+        facts = dict(
+            run_facts(model, params={"steps": None}, num_epochs=2, seconds=260, begun=0)
+        )
+        assert facts["model"].startswith("TC2Pretrainer(")
+        assert f"num_tasks={model.num_tasks}" in facts["model"]
+        assert facts["encoder"].startswith("convnet, ")
+        assert facts["objective"] == "NTXent(temperature=0.3)"
+        assert (
+            "AdamW(learning_rate=CosineDecay(initial_learning_rate=0.1, decay"
+            in (facts["optimizer"])
+        )
+        assert facts["calibrator optimizer"].startswith("SGD(learning_rate=0.01")
+        assert facts["duration"].startswith("4 min 20 s for 2 epochs, 2 min 10 s each")
+        assert facts["begun"] == "1970-01-01 00:00 UTC"
 
     @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
     def test_chromium_shows_it(self, tmp_path):
@@ -67,10 +109,10 @@ class TrainingReportTest(TestCase):
             (1, {"loss": 2.0, "val_loss": 3.0, "probe_knn_accuracy": 0.5}),
             (2, {"loss": 1.0, "val_loss": 2.0, "probe_knn_accuracy": np.nan}),
         ]
-        figure = curves(epochs)
-        panels = [panel for panel in figure.axes if panel.get_visible()]
-        assert [panel.get_title() for panel in panels] == ["loss", "probe knn accuracy"]
-        first, second = panels
+        drawn = curves(epochs)
+        assert [name for name, _ in drawn] == ["loss", "probe_knn_accuracy"]
+        first, second = (figure.axes[0] for _, figure in drawn)
+        assert second.get_title() == "probe knn accuracy"
         self.assert_close(first.lines[0].get_ydata(), [2, 1])
         self.assert_close(first.lines[1].get_ydata(), [3, 2])
         # What was not measured is no point.

@@ -13,9 +13,16 @@ class Report:
                 "encoder": "a",
                 "dataset": "mnist",
                 "protocol": "knn",
-                "accuracy": 0.91234,
+                "value": 0.91234,
             },
-            {"encoder": "a", "dataset": "dtd", "protocol": "linear", "accuracy": 0.5},
+            {"encoder": "a", "dataset": "dtd", "protocol": "linear", "value": 0.5},
+            {
+                "encoder": "a",
+                "dataset": "dsprites",
+                "protocol": "clustering",
+                "metric": "nmi",
+                "value": 0.25,
+            },
         ]
         return {"rows": rows}
 
@@ -71,19 +78,20 @@ class CardTest(TestCase):
         }
         assert results["mnist"]["value"] == 0.9123
         assert results["dtd"]["name"] == "accuracy, linear"
+        assert results["dsprites"]["type"] == "nmi"
 
     def test_the_client_reads_it(self):
         from huggingface_hub import ModelCard
 
         card = ModelCard(made()[0])
         assert card.data.library_name == "keras_tc2"
-        assert len(card.data.eval_results) == 2
+        assert len(card.data.eval_results) == 3
 
     def test_text(self):
         text, _ = made()
         assert 'from_pretrained("me/tc2-convnet")' in text
         assert "python examples/pretrain.py --seed=3" in text
-        assert "91.23 %" in text
+        assert "| accuracy | 91.23 |" in text
         assert "![loss curves](pictures/loss_curves.png)" in text
         for part in ("abc", "keras 3.15.1", "28x28", "64 features"):
             assert part in text

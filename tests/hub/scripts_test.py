@@ -30,7 +30,9 @@ class ScriptsTest(TestCase):
             f"--dry_run={tmp_path / 'published'}",
         )
         assert output.stdout.strip().endswith(str(tmp_path / "published"))
-        assert "90.00 %" in (tmp_path / "published" / "README.md").read_text()
+        assert (
+            "| accuracy | 90.00 |" in (tmp_path / "published" / "README.md").read_text()
+        )
         output = run(
             "hub/fetch.py",
             f"--encoder={tmp_path / 'published'}",

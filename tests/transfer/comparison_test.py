@@ -82,12 +82,12 @@ class CompareTest(TestCase):
         first, second = report("a", accuracy=0.8), report("b", accuracy=0.7)
         for one, value in ((first, 0.9), (second, 0.1)):
             row = {**one.rows[0], "protocol": "clustering", "metric": "nmi"}
-            one.rows.append({**row, "accuracy": value, "per_image": None})
+            one.rows.append({**row, "value": value, "per_image": None})
         comparison = first.compare(second)
         assert comparison.overall.name == "mean accuracy"
         self.assert_close(comparison.overall.mean, comparison.differences[0].mean)
         assert comparison.differences[1].image_interval is None
-        assert "| d, clustering | +80.00 |  |" in comparison.to_markdown()
+        assert "| d, clustering (NMI) | +80.00 |  |" in comparison.to_markdown()
 
     def test_dict_and_seed(self):
         first, second = report("a", accuracy=0.8), report("b", accuracy=0.75)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import transfer
+from keras_tc2 import encoders, transfer
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
 
@@ -36,7 +36,7 @@ class EvaluateTest(TestCase):
         assert [row["protocol"] for row in report.rows] == ["knn", "linear"]
         for row in report.rows:
             assert (row["encoder"], row["dataset"]) == ("pixels", "halves")
-            assert row["accuracy"] == 1.0 and row["seconds"] > 0
+            assert row["value"] == 1.0 and row["seconds"] > 0
             assert row["per_image"].shape == (30,)
         assert report.notes == []
         assert report.settings["protocols"]["KNN"] == {"k": 20, "temperature": 0.07}
@@ -54,7 +54,7 @@ class EvaluateTest(TestCase):
             name = f"few_shot_{number}"
             assert report.accuracy("blobs", name) == result["accuracy"]
         for row in report.rows:
-            assert row["per_image"].mean() == pytest.approx(row["accuracy"], abs=1e-6)
+            assert row["per_image"].mean() == pytest.approx(row["value"], abs=1e-6)
 
     def test_extracts_features_once(self):
         calls = []
@@ -186,13 +186,49 @@ class ReportTest(TestCase):
             notes=["d: resized"],
         )
         assert str(report).splitlines() == [
-            "| encoder | dataset | protocol | accuracy | seconds |",
+            "| dataset | protocol | measure, % | a | seconds |",
             "| --- | --- | --- | ---: | ---: |",
-            "| a | d | p | 45.67 % ± 1.23 | 1.3 |",
-            "| a | d | p | 45.67 % (nmi) |  |",
+            "| d | p | accuracy | 45.67 ± 1.23 | 1.3 |",
+            "| d | p | NMI | 45.67 |  |",
             "",
             "- d: resized",
         ]
+
+    def test_encoders_stand_side_by_side(self):
+        rows = [
+            {"encoder": name, "dataset": "d", "protocol": protocol, "value": value}
+            for name, protocol, value in (
+                ("a", "p", 0.5),
+                ("b|c", "p", 0.7),
+                ("b|c", "q", 0.9),
+            )
+        ]
+        assert str(transfer.TransferReport(rows)).splitlines() == [
+            "| dataset | protocol | measure, % | a | b\\|c |",
+            "| --- | --- | --- | ---: | ---: |",
+            "| d | p | accuracy | 50.00 | 70.00 |",
+            "| d | q | accuracy | – | 90.00 |",
+        ]
+
+    def test_other_measures_are_no_accuracy(self):
+        row = {"encoder": "a", "dataset": "d", "protocol": "p", "value": 0.4}
+        report = transfer.TransferReport([{**row, "metric": "nmi"}])
+        assert report.value("d", "p") == 0.4
+        with pytest.raises(ValueError, match="measures 'nmi', not accuracy"):
+            report.accuracy("d", "p")
+
+    def test_encoders_of_one_name_stay_apart(self):
+        first, second = self.report(encoder_name="a"), self.report(encoder_name="a")
+        joined = transfer.TransferReport.join([first, second, second])
+        assert joined.encoders == ["a", "a (2)", "a (3)"]
+        assert set(joined.settings["feature_seconds"]) == {"a", "a (2)", "a (3)"}
+        other = transfer.TransferReport([{**first.rows[0], "dataset": "other"}])
+        assert transfer.TransferReport.join([first, other]).encoders == ["a"]
+
+    def test_reports_of_before_are_read(self):
+        row = {"encoder": "a", "dataset": "d", "protocol": "p", "accuracy": 0.4}
+        text = json.dumps({"rows": [row], "settings": {}, "notes": []})
+        assert transfer.TransferReport.from_json(text).accuracy("d", "p") == 0.4
 
     def test_join(self):
         first = self.report(encoder_name="a")
@@ -210,3 +246,26 @@ class ReportTest(TestCase):
             joined.accuracy("blobs", "linear")
         with pytest.raises(ValueError, match="Missing"):
             transfer.TransferReport([{"encoder": "a"}])
+
+
+class NamesTest(TestCase):
+    def name(self, model, **arguments):
+        train, test = bright_and_dark(20), bright_and_dark(10, seed=1)
+        data = {"halves": (train, test)}
+        report = transfer.evaluate(model, data, protocols="knn", **arguments)
+        return report.encoders[0]
+
+    def test_a_name_says_what_an_encoder_is(self, tmp_path):
+        made = [
+            encoders.create("convnet", input_shape=(8, 8, 1), widths=(4,))
+            for _ in range(2)
+        ]
+        assert [self.name(model) for model in made] == ["convnet", "convnet"]
+        assert self.name(made[0], encoder_name="mine") == "mine"
+        made[0].save_pretrained(tmp_path / "run")
+        loaded = encoders.from_pretrained(tmp_path / "run")
+        assert self.name(loaded) == str(tmp_path / "run")
+        assert self.name(encoders.Encoder.wrap(encoder())) == "pixels"
+        unnamed = keras.Sequential(encoder().layers)
+        assert self.name(unnamed) == "Sequential"
+        assert self.name(encoder(name="sequential_of_mine")) == "sequential_of_mine"

@@ -136,7 +136,7 @@ class SemiSupervisedTest(TestCase):
         assert rows["semi_supervised_1%"]["details"]["num_images"] == 4
         assert rows["semi_supervised_10%"]["details"]["num_images"] == 20
         for row in rows.values():
-            assert row["per_image"].mean() == pytest.approx(row["accuracy"])
+            assert row["per_image"].mean() == pytest.approx(row["value"])
 
     def test_errors(self):
         data = bright_and_dark(20)

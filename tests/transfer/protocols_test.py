@@ -108,7 +108,7 @@ class OutOfDistributionTest(TestCase):
             {"art": self.domains(shift=5.0)},
             protocols=("out_of_distribution", "knn"),
         )
-        scores = {row["protocol"]: row["accuracy"] for row in report.rows}
+        scores = {row["protocol"]: row["value"] for row in report.rows}
         assert scores["out_of_distribution_paint"] < 0.8
         parts = [scores[f"out_of_distribution_{n}"] for n in self.domains()]
         self.assert_close(scores["out_of_distribution"], np.mean(parts))

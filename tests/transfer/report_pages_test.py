@@ -1,3 +1,4 @@
+import html
 import shutil
 import subprocess
 
@@ -61,12 +62,61 @@ class ReportPagesTest(TestCase):
         text = report.to_html(tmp_path / "report.html")
         assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
         assert "a &lt; b" in text and "a < b" not in text
-        assert text.count("data:image/png;base64,") == 1
+        # The bars, and the difference of the two encoders.
+        assert text.count("data:image/png;base64,") == 2
         for outside in ("http://", "https://", "<script", "<link"):
             assert outside not in text
         for row in report.rows:
-            assert f"{100 * row['accuracy']:.2f} %" in text
-        assert "&quot;temperature&quot;: 0.07" in text
+            assert f"{100 * row['value']:.2f}" in text
+        assert "<td>k = 20, temperature = 0.07</td>" in text
+
+    def test_page_compares_with_the_reference(self):
+        report = joined_report()
+        text = report.to_html()
+        first, second = (report.only(name) for name in report.encoders)
+        assert "<h3>noisy minus a &lt; b</h3>" in text
+        assert html.escape(second.compare(first).finding) in text
+        turned = report.to_html(reference="noisy")
+        assert html.escape(first.compare(second).finding) in turned
+        with pytest.raises(ValueError, match="reference"):
+            report.to_html(reference="other")
+        second.rows = [{**row, "seed": 7} for row in second.rows]
+        apart = transfer.TransferReport.join([first, second]).to_html()
+        assert "share no dataset, protocol and seed" in apart
+
+    def test_picture_of_differences(self, tmp_path):
+        report = joined_report()
+        first, second = (report.only(name) for name in report.encoders)
+        comparison = second.compare(first)
+        figure = comparison.plot(tmp_path / "differences.png")
+        assert (tmp_path / "differences.png").stat().st_size > 5000
+        panel = figure.axes[0]
+        names = [text.get_text() for text in panel.get_yticklabels()]
+        assert names == [d.name for d in comparison.differences] + ["mean accuracy"]
+        means = [d.mean for d in (*comparison.differences, comparison.overall)]
+        points = next(line for line in panel.lines if line.get_marker() == "D")
+        self.assert_close(points.get_xdata(), 100 * np.array(means))
+        low, high = panel.lines[0].get_xdata()
+        expected = comparison.differences[0].image_interval
+        self.assert_close((low, high), 100 * np.array(expected))
+
+    def test_bars_do_not_shrink_with_their_number(self):
+        def thickness(protocols):
+            rows = [
+                {"encoder": e, "dataset": "d", "protocol": p, "value": 0.5}
+                for e in "ab"
+                for p in protocols
+            ]
+            figure = transfer.TransferReport(rows).plot()
+            figure.draw_without_rendering()
+            bar = figure.axes[0].patches[0].get_window_extent()
+            assert figure.get_figwidth() == 6.4
+            return bar.height / figure.dpi
+
+        few = thickness(["knn", "linear"])
+        many = thickness([f"protocol_{i}" for i in range(16)])
+        # Room for a label of 8 points, which are a ninth of an inch.
+        assert few > 0.1 and many > 0.1
 
     def test_picture_has_what_a_reader_needs(self, tmp_path):
         report = joined_report()
@@ -74,13 +124,13 @@ class ReportPagesTest(TestCase):
         assert (tmp_path / "bars.png").stat().st_size > 5000
         panel = figure.axes[0]
         assert (
-            panel.get_ylabel() == "accuracy, %" and panel.get_title("left") == "blobs"
+            panel.get_xlabel() == "accuracy, %" and panel.get_title("left") == "blobs"
         )
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
         assert labels == ["a < b", "noisy"]
-        heights = [bar.get_height() for bar in panel.patches]
+        heights = [bar.get_width() for bar in panel.patches]
         expected = [
-            100 * row["accuracy"]
+            100 * row["value"]
             for name in report.encoders
             for row in report.rows
             if row["encoder"] == name
@@ -93,7 +143,7 @@ class ReportPagesTest(TestCase):
             for i, v in enumerate((0.5, 0.7))
         ]
         figure = transfer.TransferReport(rows).plot()
-        assert figure.axes[0].patches[0].get_height() == pytest.approx(60)
+        assert figure.axes[0].patches[0].get_width() == pytest.approx(60)
         assert "sd over 2 seeds" in figure.get_suptitle()
 
     @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
