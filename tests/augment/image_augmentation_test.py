@@ -29,6 +29,16 @@ def images():
 
 
 class ImageAugmentationTest(TestCase):
+    def test_every_layer_is_here(self):
+        exported = {
+            value
+            for value in vars(augment).values()
+            if isinstance(value, type) and issubclass(value, augment.ImageAugmentation)
+        }
+        made = {type(make()) for make in LAYERS.values()}
+        # What others are made from, and what makes several views.
+        assert exported - made == {augment.ImageAugmentation, augment.Views}
+
     @each_layer
     def test_one_seed_gives_one_result_eagerly_in_graphs_and_in_tf_data(
         self, make, images

@@ -7,25 +7,14 @@ import tensorflow as tf
 from keras_tc2 import layers, objectives
 from keras_tc2.pretraining import SSLPretrainer
 from tests import replicas, tiny
+from tests.objectives.small import small
 from tests.test_case import TestCase
 
-# Sizes for embeddings of width 4, images of side 6 and batches of 8 instead of the
-# defaults; an objective that is not here takes its defaults.
-SMALL = {
-    "byol": {"hidden_dim": 6, "momentum": 0.5},
-    "dcl": {"sigma": 0.5},
-    "dino": {"output_dim": 6, "momentum": 0.5},
-    "moco_v3": {"hidden_dim": 6, "momentum": 0.5},
-    "sim_mim": {"patch_size": 2, "hidden_dim": 6},
-    "simsiam": {"hidden_dim": 3},
-    "swav": {"num_prototypes": 6},
-}
-OBJECTIVES = {
-    name: type(objectives.get(name))(**SMALL.get(name, {}), gather=True)
-    for name in objectives.names()
-}
+OBJECTIVES = {name: small(name, gather=True) for name in objectives.names()}
 # Those that draw, or keep a state, over replicas.
 FOUR_REPLICAS = ["dino", "sim_mim"]
+# They gather embeddings and targets as NT-Xent, VICReg and BYOL do.
+LIKE_ANOTHER = ["barlow_twins", "dcl", "moco_v3", "simsiam"]
 
 
 def trained(objective, num_replicas):
@@ -46,7 +35,14 @@ def trained(objective, num_replicas):
 class GatherTest(TestCase):
     @pytest.mark.parametrize(
         ("name", "num_replicas"),
-        [(name, 4 if name in FOUR_REPLICAS else 2) for name in OBJECTIVES],
+        [
+            pytest.param(
+                name,
+                4 if name in FOUR_REPLICAS else 2,
+                marks=[pytest.mark.slow] * (name in LIKE_ANOTHER),
+            )
+            for name in OBJECTIVES
+        ],
     )
     def test_replicas_equal_one_device(self, name, num_replicas):
         self.check(name, num_replicas)
