@@ -57,7 +57,7 @@ def gradient_of(method, hessian=H, proximity=PROXIMITY, start=None, **options):
     inner_loss, outer_loss, optimum, t, exact = problem(hessian, proximity)
     start = optimum if start is None else start
 
-    @tf.function
+    @tf.function(autograph=False)
     def run():
         result = method(inner_loss, outer_loss, split(start), split(t), **options)
         return result.gradients, result.outer_loss, result.residual, result.fallback

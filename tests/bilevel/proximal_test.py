@@ -59,7 +59,7 @@ def solved(hessian=H, *, target=None, proximity=PROXIMITY, damping=0.0, **option
         **options,
     }
 
-    @tf.function
+    @tf.function(autograph=False)
     def run():
         return bilevel.proximal_hypergradient(
             lower_loss(hessian),

@@ -28,7 +28,7 @@ def task_loss(weights, task, task_index):
 TASKS = tf.constant(np.concatenate([CENTRES[:, None], HESSIANS], axis=1))
 
 
-@tf.function
+@tf.function(autograph=False)
 def run(pairing, **arguments):
     start = tf.constant(START)
     with tf.GradientTape() as tape:

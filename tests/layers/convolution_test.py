@@ -73,7 +73,7 @@ class Conv2DTest(TestCase):
         if replaced:
             make_twice_differentiable(layer)
 
-        @tf.function
+        @tf.function(autograph=False)
         def gradients(x):
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(layer(x) ** 2)

@@ -181,7 +181,7 @@ class HypergradientTest(TestCase):
         shapes = [tuple(v.shape) for v in lower]
         sizes = [int(np.prod(shape)) for shape in shapes]
 
-        @tf.function
+        @tf.function(autograph=False)
         def gradient(flat):
             parts = tf.split(flat, sizes)
             weights = [tf.reshape(p, s) for p, s in zip(parts, shapes, strict=True)]

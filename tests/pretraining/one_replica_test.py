@@ -83,10 +83,10 @@ class OneReplicaTest(TestCase):
     @pytest.mark.parametrize(
         ("kind", "strategy", "policy"),
         [
-            ("ssl", "mirrored", "float32"),
+            slow("ssl", "mirrored", "float32"),
             ("ssl", "mirrored", "mixed_float16"),
             ("ssl", "one_device", "float32"),
-            ("projector", "mirrored", "float32"),
+            slow("projector", "mirrored", "float32"),
             ("projector", "mirrored", "mixed_float16"),
             ("bissl", "mirrored", "float32"),
             slow("projector", "one_device", "float32"),

@@ -58,9 +58,10 @@ class GradientsTest(TestCase):
         ("pairing", "num_inner_steps", "scope"),
         [
             # Two steps of a ring go through all that three do, and three tasks of
-            # three steps take half a minute to trace.
+            # three steps take half a minute to trace. All pairs are tested with one
+            # step, and no step with a ring.
             pytest.param(*case, marks=pytest.mark.slow)
-            if case[1] == 3 or case[:2] == ("all", 2)
+            if case[1] == 3 or case[:2] in (("all", 0), ("all", 2))
             else case
             for case in itertools.product(
                 ["ring", "all"], [0, 1, 2, 3], ["projector", "encoder"]
@@ -83,10 +84,18 @@ class GradientsTest(TestCase):
         "arguments",
         [
             {"calibration": "projection", "nonnegative_weights": True},
-            {"calibration": "gate", "task_embedding": False},
-            {"calibration": "none"},
-            {"objective": VICReg(), "inner_learning_rate": 0.01},
-            {"base_weight": 0.0, "transfer_weight": 2.0, "sparsity_weight": 0.5},
+            {
+                "calibration": "gate",
+                "task_embedding": False,
+                "base_weight": 0.0,
+                "transfer_weight": 2.0,
+                "sparsity_weight": 0.5,
+            },
+            {
+                "calibration": "none",
+                "objective": VICReg(),
+                "inner_learning_rate": 0.01,
+            },
             {"task_assignment": "cluster", "inner_scope": "encoder"},
             {"inner_clipnorm": 0.05, "inner_learning_rate": 5.0},
         ],
@@ -143,7 +152,7 @@ class GradientsTest(TestCase):
         model = pretrainer(kind=Pinned, **arguments)
         losses, gradients = model.value_and_gradients(*views)
         # The gradient of the graph, where tasks are batched, is the eager one.
-        in_graph = tf.function(model.value_and_gradients)
+        in_graph = tf.function(model.value_and_gradients, autograph=False)
         for a, b in zip(gradients, in_graph(*views)[1], strict=True):
             self.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
