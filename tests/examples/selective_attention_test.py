@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.scripts import run
 from tests.test_case import TestCase
 
@@ -46,6 +48,12 @@ class SelectiveAttentionTest(TestCase):
         assert (record["labels_per_class"], record["seed"]) == (2, 0)
         assert 0 <= record["accuracy"]["selective attention"] <= 1
         assert (tmp_path / "attention.png").stat().st_size > 5_000
+
+    @pytest.mark.slow(reason="compare_test resumes too, by the same run_folder.py")
+    def test_again_trains_nothing(self, examples, tmp_path):
+        script = examples / "selective_attention.py"
+        run_tiny(script, tmp_path)
+        table = (tmp_path / "table.md").read_text()
         # All of it is there: nothing is trained again but the attention of the picture.
         assert "pre-training" not in run_tiny(script, tmp_path)
         assert (tmp_path / "table.md").read_text() == table
