@@ -3,7 +3,8 @@
     python examples/pretrain.py --dataset=fashion_mnist_subset --method=tc2 \
         --epochs=10 --output_dir=runs/pretrain
 
-`--dataset` is a TFDS name or prepared directory, or a folder of images. Shows Keras's
+`--dataset` is a TFDS name or prepared directory, or a folder of images (where some are
+grey and some colour, all are read as colour). Shows Keras's
 progress bar and, where the images have labels, an online kNN accuracy after each epoch,
 on images held out of the training split. Writes `encoder/` (for `from_pretrained` and
 `examples/transfer.py`), `history.csv`, TensorBoard logs and `curves.png`.
@@ -140,6 +141,9 @@ def online_probe():
         return []
     images, labels = tc2.data.as_arrays(labelled.take(_PROBE_IMAGES.value))
     part = len(images) * 2 // 3
+    if len(set(labels[:part].tolist())) < 2:
+        print("No online kNN: the images held out are all of one class.")
+        return []
     return [
         tc2.callbacks.OnlineProbe(
             images[:part], labels[:part], images[part:], labels[part:]

@@ -33,7 +33,7 @@ def main(_):
         batch_size=_BATCH_SIZE.value,
         augmentation=tc2.augment.simclr_tasks(image_size=size),
     )
-    steps = sum(1 for _ in images) // _BATCH_SIZE.value
+    steps = len(views)
     encoder = tc2.encoders.create(_ENCODER.value, input_shape=(size, size, 3))
     model = tc2.TC2Pretrainer(encoder, objective="nt_xent")
     schedule = keras.optimizers.schedules.CosineDecay(

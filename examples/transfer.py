@@ -43,6 +43,8 @@ def main(_):
     (folder / "transfer.md").write_text(report.to_markdown(), encoding="utf-8")
     print(report)
     print(f"Saved as {folder}/transfer.json, .md, .html and .png")
+    if report.failures:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

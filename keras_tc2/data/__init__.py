@@ -4,6 +4,7 @@ from keras_tc2.data.as_arrays import as_arrays
 from keras_tc2.data.epochs import EpochCounter
 from keras_tc2.data.folder_manifest import FolderManifest
 from keras_tc2.data.load import load
+from keras_tc2.data.reading_errors import ReadingError
 from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
 from keras_tc2.data.views import multi_views, two_views
 
@@ -11,6 +12,7 @@ __all__ = [
     "ChannelStatistics",
     "EpochCounter",
     "FolderManifest",
+    "ReadingError",
     "as_arrays",
     "channel_statistics",
     "load",

@@ -24,7 +24,7 @@ class ArrayImages(RandomAccess):
 
     def __init__(self, images, labels, pixel_format):
         size = pixel_format.image_size or images.shape[1:3]
-        super().__init__(len(images), (*size, pixel_format.channels), may_skip=False)
+        super().__init__(len(images), (*size, pixel_format.channels))
         self.pixel_format = pixel_format
         self.labels = labels
         self._shape = tuple(images.shape[1:])

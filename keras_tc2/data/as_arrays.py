@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.data.reading_errors import unwrapped
 
+
+@unwrapped()
 def as_arrays(dataset):
     """Reads a whole dataset into memory, as a few images with labels often should be.
 
@@ -18,6 +21,7 @@ def as_arrays(dataset):
     Raises:
         ValueError: if the dataset is empty or never ends, or its images differ in
             size.
+        ReadingError: if an image cannot be read.
 
     Example:
     ```python

@@ -4,6 +4,8 @@ import threading
 
 from absl import logging
 
+from keras_tc2.data.reading_errors import ReadingError
+
 NAMED = 10
 
 
@@ -30,16 +32,16 @@ class BrokenImages:
         self._lock = threading.Lock()
 
     def add(self, name, reason):
-        """Takes note of one broken image, or raises `ValueError`."""
+        """Takes note of one broken image, or raises `ReadingError`."""
         if self.on_error == "raise":
-            raise ValueError(
+            raise ReadingError(
                 f"{name} {reason}. Repair or remove it, or leave such images out with "
                 '`on_error="skip"`.'
             )
         with self._lock:
             self._reasons[name] = reason
             if self.size and len(self._reasons) > self.max_skipped_share * self.size:
-                raise ValueError(
+                raise ReadingError(
                     f"More than {self.max_skipped_share:.1%} of {self.size} images "
                     "cannot be read (`max_skipped_share` sets the limit). "
                     f"{self.summary()}"

@@ -21,15 +21,23 @@ class FileImages(RandomAccess):
     """
 
     def __init__(self, paths, labels, request, where):
-        self._encoded = EncodedImages(paths, len(paths), _read, request, where)
-        super().__init__(
-            len(paths),
-            self._encoded.first_shape,
-            may_skip=request.on_error == "skip",
+        self._encoded = EncodedImages(
+            paths, len(paths), _read, request, where, open_item=_open
         )
+        super().__init__(len(paths), self._encoded.first_shape)
         self._labels = labels
         with tf.device("CPU"):
             self._paths = tf.constant(paths)
+        if request.on_error == "skip":
+            self._keep(self._encoded.readable(self.all_elements(), self.size))
+
+    def _keep(self, numbers):
+        """Leaves all images out but those of these numbers."""
+        with tf.device("CPU"):
+            self._paths = tf.gather(self._paths, numbers)
+        if self._labels is not None:
+            self._labels = self._labels[numbers]
+        self.size = len(numbers)
 
     def elements(self, indices):
         """See the base class."""
@@ -46,7 +54,12 @@ class FileImages(RandomAccess):
             tf.data.Dataset.from_tensor_slices(item),
             decode,
             lambda first, last: paths[first:last],
+            size=tf.size(paths, tf.int64),
         )
+
+
+def _open(path):
+    return open(path, "rb")
 
 
 def _read(path):

@@ -24,14 +24,18 @@ class HuggingFaceImages(RandomAccess):
 
     def __init__(self, rows, image_key, labels, request):
         self._rows = rows
+        self._numbers = range(len(rows))
         self._image_key = image_key
         self._labels = labels
         self._encoded = EncodedImages(
             range(len(rows)), len(rows), self._read, request, "the dataset"
         )
-        super().__init__(
-            len(rows), self._encoded.first_shape, may_skip=request.on_error == "skip"
-        )
+        super().__init__(len(rows), self._encoded.first_shape)
+        if request.on_error == "skip":
+            kept = self._encoded.readable(self.all_elements(), self.size)
+            self._rows = rows.select(kept)
+            self._labels = None if labels is None else labels[kept]
+            self._numbers, self.size = kept, len(kept)
 
     def elements(self, indices):
         """See the base class."""
@@ -48,10 +52,11 @@ class HuggingFaceImages(RandomAccess):
             tf.data.Dataset.from_tensor_slices(item),
             decode,
             lambda first, last: indices[first:last],
+            size=tf.size(indices, tf.int64),
         )
 
     def _read(self, index):
-        return f"row {index}", functools.partial(self._content, index)
+        return f"row {self._numbers[index]}", functools.partial(self._content, index)
 
     def _content(self, index):
         """The encoded image of a row: its bytes, or those of the file it names."""

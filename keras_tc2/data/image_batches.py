@@ -108,14 +108,11 @@ def _of_source(images, *, batch_size, shuffle, shuffle_buffer, order_seed):
             if shuffle
             else tf.range(access.size, dtype=tf.int64)
         )
-        if access.may_skip:
-            batches = access.image_batches(indices, batch_size).skip(first_batch)
-            return batches.map(lambda batch: share.of(batch, axis=0))
         batches = tf.reshape(indices[: num_batches * batch_size], (-1, batch_size))
         indices = tf.reshape(share.of(batches[first_batch:], axis=1), (-1,))
         return access.image_batches(indices, share.size_of(batch_size))
 
-    return batches_of, None if access.may_skip else num_batches
+    return batches_of, num_batches
 
 
 def _array_dataset(images):

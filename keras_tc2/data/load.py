@@ -14,6 +14,7 @@ from keras_tc2.data.hugging_face_source import (
 )
 from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
 from keras_tc2.data.pixel_format import PixelFormat
+from keras_tc2.data.reading_errors import ReadDataset
 from keras_tc2.data.request import Request
 from keras_tc2.data.tfds_source import (
     matches_name,
@@ -94,13 +95,16 @@ def load(
             antialiased bilinear interpolation, whatever their aspect ratio is.
             `None` leaves them as large as they are. Defaults to `None`.
         on_error: `"raise"` stops at the first image that cannot be read, and says
-            which and why; `"skip"` leaves such images out, and logs their number and
-            the first ten at the end of every pass. Defaults to `"raise"`.
+            which and why; `"skip"` reads all images once, so that their number is
+            known, leaves those that cannot be read out, and logs how many and the
+            first ten. Should another break later, one that can be read takes its
+            place. Defaults to `"raise"`.
         channels: int. Turns grey images (1) to colour (3), or colour ones to grey. Two
             or four keep the transparency of images, or what else their last channel
-            is; otherwise transparent images are laid on white. `None` takes the
-            number of the first image, and another number is an error. Defaults to
-            `None`.
+            is; otherwise transparent images are laid on white. `None` looks at the
+            headers of image files: all grey is 1, any colour is 3, and a line says
+            when there are both; of other numbers, all images must have the same.
+            Defaults to `None`.
         dtype: `"uint8"`, or `"float32"` in [0, 1]. `None` is uint8 for images of 8
             bits and float32 for finer ones; in a folder, the first image decides.
             Defaults to `None`.
@@ -132,6 +136,7 @@ def load(
             is prepared), is empty, does not have the split or the labels, or holds
             pixels that are NaN, infinite or out of range.
         FileNotFoundError: if a path leads nowhere.
+        ReadingError: while the dataset is iterated, if an image cannot be read.
         TypeError: if `source` is none of the above.
 
     Example:
@@ -166,7 +171,7 @@ def load(
     )
     for matches, read in KINDS:
         if matches(request):
-            return read(request)
+            return ReadDataset(read(request))
     if isinstance(source, str | pathlib.PurePath):
         if request.path is None:
             raise FileNotFoundError(f"There is no file or folder {str(source)!r}.")

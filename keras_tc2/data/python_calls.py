@@ -12,6 +12,8 @@ import time
 
 import tensorflow as tf
 
+from keras_tc2.data.reading_errors import ReadingError
+
 # Nothing has begun for so long: the buffers are full. Threads that wait to enter
 # Python get in while the main thread sleeps.
 REST_SECONDS = 0.2
@@ -57,6 +59,8 @@ atexit.register(_CALLS.come_to_rest)
 def numpy_function(function, inputs, dtype, *, instead=None, stateful=True):
     """`tf.numpy_function` that does not keep the process from ending.
 
+    Its `ValueError`s and `OSError`s become `ReadingError`s.
+
     Args:
         function: callable from arrays to an array.
         inputs: list of tensors.
@@ -70,6 +74,9 @@ def numpy_function(function, inputs, dtype, *, instead=None, stateful=True):
         with _CALLS:
             if _CALLS.ending and instead is not None:
                 return instead
-            return function(*arguments)
+            try:
+                return function(*arguments)
+            except (ValueError, OSError) as error:
+                raise ReadingError(str(error)) from error
 
     return tf.numpy_function(counted, inputs, dtype, stateful=stateful)

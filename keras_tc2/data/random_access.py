@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_tc2.data.reading_errors import check
+
 
 class RandomAccess:
     """A source of `size` images that are read in whatever order is asked for.
@@ -14,13 +16,11 @@ class RandomAccess:
         size: int, the number of images.
         image_shape: `(height, width, channels)` of the images; of the first one, where
             they may differ.
-        may_skip: bool. Whether broken images are left out, so that there may be fewer.
     """
 
-    def __init__(self, size, image_shape, *, may_skip):
+    def __init__(self, size, image_shape):
         self.size = size
         self.image_shape = tuple(image_shape)
-        self.may_skip = may_skip
 
     def elements(self, indices):
         """Unbatched dataset of the elements whose numbers are `indices`.
@@ -35,11 +35,14 @@ class RandomAccess:
         images = self.elements(indices).map(without_label)
         return batch_images(images, self.image_shape, batch_size)
 
+    def all_elements(self):
+        """Unbatched dataset of all elements in their order."""
+        return self.elements(tf.range(self.size, dtype=tf.int64))
+
     def dataset(self):
         """All elements in their order, as a dataset that remembers this source."""
-        dataset = self.elements(tf.range(self.size, dtype=tf.int64))
-        if not self.may_skip:
-            dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.size))
+        dataset = self.all_elements()
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.size))
         dataset._keras_tc2_random_access = self
         return dataset
 
@@ -63,14 +66,13 @@ def batch_images(images, image_shape, batch_size):
 
 def _of_shape(image, image_shape):
     """The image, if it has the shape of the first one; an error that says so if not."""
-    same = tf.Assert(
+    same = check(
         tf.reduce_all(tf.shape(image) == image_shape),
         [
             "Images of a batch must have one size: pass `image_size` to "
             f"`keras_tc2.data.load`. The first image is {image_shape}, another is",
             tf.shape(image),
         ],
-        summarize=3,
     )
     with tf.control_dependencies([same]):
         return tf.ensure_shape(image, image_shape)

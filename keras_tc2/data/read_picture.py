@@ -108,13 +108,18 @@ def _read_tiff(content, max_pixels):
         page = series.keyframe
         refuse_bomb(page.imagewidth, page.imagelength, max_pixels)
         plain = page.samplesperpixel in (1, 3, 4) and page.bitspersample == 8
-        declares_channels = "C" in series.axes
-        if plain and not declares_channels:
+        in_series = declares_channels(series)
+        if plain and not in_series:
             return _read_with_pillow(content, max_pixels)
         # Of a stack only the first page is read, unless its pages are channels.
-        image = series.asarray() if declares_channels else page.asarray()
-        axes = series.axes if declares_channels else page.axes
+        image = series.asarray() if in_series else page.asarray()
+        axes = series.axes if in_series else page.axes
         return _channels_last(image, axes), page.extrasamples in ((1,), (2,))
+
+
+def declares_channels(series):
+    """Whether a series of TIFF pages says that an axis of it is channels."""
+    return "C" in series.axes
 
 
 def _read_plain_tiff(content, max_pixels):

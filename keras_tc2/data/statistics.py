@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_tc2.data.array_source import check_image_shape, check_pixels
 from keras_tc2.data.random_access import without_label
+from keras_tc2.data.reading_errors import unwrapped
 
 
 class ChannelStatistics(typing.NamedTuple):
@@ -16,6 +17,7 @@ class ChannelStatistics(typing.NamedTuple):
     std: np.ndarray
 
 
+@unwrapped()
 def channel_statistics(images):
     """Mean and standard deviation of each channel over all pixels of all images.
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.encoded_images import EncodedImages
+from keras_tc2.data.reading_errors import unwrapped
 
 
 def matches_tfrecords(request):
@@ -42,8 +43,27 @@ def read_tfrecords(request):
         image = to_image(example[image_key])
         return (image, example[label_key]) if request.labels else image
 
-    encoded = EncodedImages(range(2**31), None, read, request, str(request.path))
-    return encoded.elements(records.map(lambda record: (record,)), decode, tf.range)
+    encoded = EncodedImages(
+        range(2**31),
+        None,
+        read,
+        request,
+        str(request.path),
+        contents=_contents(records, {image_key: features[image_key]}),
+    )
+    elements = encoded.elements(records.map(lambda record: (record,)), decode, tf.range)
+    if request.on_error == "raise":
+        return elements
+    with unwrapped():
+        size = sum(1 for _ in elements)
+    return elements.apply(tf.data.experimental.assert_cardinality(size))
+
+
+def _contents(records, feature):
+    """The encoded images of records, as far as they can be parsed."""
+    contents = records.map(lambda record: tf.io.parse_single_example(record, feature))
+    for content in contents.ignore_errors().as_numpy_iterator():
+        yield from content.values()
 
 
 def _record_files(path):

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_tc2.data.epochs import fold_seed
+from keras_tc2.data.reading_errors import ReadDataset, check
 
 VIEWS = 1
 
@@ -124,6 +125,7 @@ class ViewStream:
 
 def remember_stream(dataset, stream):
     """Puts the stream behind a dataset of `two_views`, for `stream_of`."""
+    dataset = ReadDataset(dataset)
     dataset._keras_tc2_view_stream = stream
     return dataset
 
@@ -141,12 +143,12 @@ def checked_pixels(batch, number, epoch):
     if not batch.dtype.is_floating:
         return batch
     where = ["in batch", number, "of epoch", epoch]
-    finite = tf.Assert(
+    finite = check(
         tf.reduce_all(tf.math.is_finite(batch)), ["NaN or infinite pixels", *where]
     )
     with tf.control_dependencies([finite]):
         low, high = tf.reduce_min(batch), tf.reduce_max(batch)
-    in_range = tf.Assert(
+    in_range = check(
         (low >= 0) & (high <= 1),
         ["Float images must be in [0, 1]; these are from", low, "to", high, *where],
     )

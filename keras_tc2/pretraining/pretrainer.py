@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_tc2 import objectives
 from keras_tc2.checks import integer
+from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import run_data
@@ -190,6 +191,7 @@ class Pretrainer(TrainingStep):
             self.encoder.encode(views, training=training), training=training
         )
 
+    @unwrapped()
     def fit(self, x=None, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
 
@@ -204,6 +206,7 @@ class Pretrainer(TrainingStep):
                 split, which there is nothing to do with.
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient; with the step and the term.
+            ReadingError: if an image of the data cannot be read.
         """
         arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
         check_fit_arguments(arguments)

@@ -36,13 +36,21 @@ class Downstream:
         self.notes = []
         self.feature_seconds = 0.0
         self._extract = extract
+        self._failure = None
         self._train = self._fitted(train)
         self._test = self._fitted(test)
 
     @functools.cached_property
     def arrays(self):
         """Train features and labels, then test features and labels."""
-        return *self._arrays_of(self._train), *self._arrays_of(self._test)
+        if self._failure is not None:
+            # Each protocol asks; reading everything again would fail again.
+            raise self._failure
+        try:
+            return *self._arrays_of(self._train), *self._arrays_of(self._test)
+        except Exception as error:
+            self._failure = error
+            raise
 
     @property
     def train_labels(self):
@@ -76,6 +84,11 @@ class Downstream:
         if not isinstance(split, tf.data.Dataset):
             features, labels = split
             return np.asarray(features), np.asarray(labels)
+        if self._extract is None:
+            raise ValueError(
+                f"Dataset {self.name!r} holds images, and there is no encoder: give "
+                "one, or features (N, D) in their place."
+            )
         start = time.perf_counter()
         features, labels = self._extract(split)
         self.feature_seconds += time.perf_counter() - start

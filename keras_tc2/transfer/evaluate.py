@@ -3,21 +3,25 @@
 import dataclasses
 import os
 import time
+import warnings
 
 import keras
 import tensorflow as tf
 
+from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.transfer import protocols as registry
+from keras_tc2.transfer.adapt import image_shape_of
 from keras_tc2.transfer.domain_set import DomainSet
 from keras_tc2.transfer.downstream import Downstream
 from keras_tc2.transfer.encoder_name import encoder_name as name_of
 from keras_tc2.transfer.feature_cache import FeatureCache
 from keras_tc2.transfer.features import FeatureExtractor, resolved
 from keras_tc2.transfer.report import TransferReport
-from keras_tc2.transfer.sources import named_sources, train_and_test
+from keras_tc2.transfer.sources import named_sources, reads_files, train_and_test
 from keras_tc2.version import __version__
 
 
+@unwrapped()
 def evaluate(
     encoder,
     datasets,
@@ -34,7 +38,9 @@ def evaluate(
 
     Features of each dataset are extracted once and shared by all protocols that read
     features. Images are resized and converted to the encoder's shape; the report says
-    where that happened.
+    where that happened. All datasets are opened before anything is measured. A protocol
+    that then fails on one of them is reported, with a warning and among the notes, and
+    the others go on.
 
     Args:
         encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`; a
@@ -59,11 +65,12 @@ def evaluate(
         verbose: int. `1` shows progress bars. Defaults to `0`.
 
     Returns:
-        A `TransferReport`.
+        A `TransferReport`; its `failures` are what could not be measured.
 
     Raises:
         ValueError: if a dataset or protocol is unknown, or images do not fit the
             encoder.
+        Exception: that of the first protocol, if nothing at all could be measured.
 
     Example:
     ```python
@@ -88,26 +95,40 @@ def evaluate(
     encoder = resolved(encoder)
     encoder_name = encoder_name or name_of(encoder)
     extract = _extraction(encoder, batch_size, cache_dir, verbose)
+    channels = (image_shape_of(encoder) or (None,))[-1]
 
     def downstream_of(name, source):
         if isinstance(source, dict):
             parts = {key: downstream_of(key, part) for key, part in source.items()}
             return DomainSet(name, parts)
-        train, test = train_and_test(name, source, data_dir)
-        return Downstream(
+        train, test = train_and_test(name, source, data_dir, channels)
+        downstream = Downstream(
             name, encoder=encoder, train=train, test=test, extract=extract, seed=seed
         )
+        if channels is not None and reads_files(name, source):
+            downstream.notes.append(f"read with the {channels} channels of the encoder")
+        return downstream
 
-    rows, notes, feature_seconds = [], [], {}
-    for name, source in sources.items():
-        downstream = downstream_of(name, source)
+    downstreams = {name: downstream_of(name, part) for name, part in sources.items()}
+    rows, notes, failures, feature_seconds = [], [], [], {}
+    first_error = None
+    for name, downstream in downstreams.items():
+        notes += [f"{name}: {note}" for note in downstream.notes]
         for protocol in chosen:
             if verbose:
                 print(f"{name}: {type(protocol).__name__}", flush=True)
             shared = {"encoder": encoder_name, "dataset": name, "seed": seed}
-            rows += [{**shared, **row} for row in _rows(protocol, downstream)]
-        notes += [f"{name}: {note}" for note in downstream.notes]
+            try:
+                rows += [{**shared, **row} for row in _rows(protocol, downstream)]
+            except Exception as error:
+                failures.append({**shared, **_failure(protocol, error)})
+                if first_error is None:
+                    first_error = error
+                notes.append(_failure_note(failures[-1]))
+                warnings.warn(notes[-1], stacklevel=3)
         feature_seconds[name] = downstream.feature_seconds
+    if not rows:
+        raise first_error
     settings = {
         "keras_tc2": __version__,
         "keras": keras.__version__,
@@ -116,7 +137,7 @@ def evaluate(
         "protocols": {type(protocol).__name__: protocol.options for protocol in chosen},
         "feature_seconds": {encoder_name: feature_seconds},
     }
-    return TransferReport(rows, settings=settings, notes=notes)
+    return TransferReport(rows, settings=settings, notes=notes, failures=failures)
 
 
 def _extraction(encoder, batch_size, cache_dir, verbose):
@@ -130,6 +151,15 @@ def _extraction(encoder, batch_size, cache_dir, verbose):
     if cache_dir is None:
         return extract
     return FeatureCache(cache_dir, extract=extract, encoder=encoder)
+
+
+def _failure(protocol, error):
+    name = type(protocol).__name__
+    return {"protocol": name, "error": f"{type(error).__name__}: {error}"}
+
+
+def _failure_note(failure):
+    return f"{failure['dataset']}: {failure['protocol']} failed. {failure['error']}"
 
 
 def _rows(protocol, downstream):

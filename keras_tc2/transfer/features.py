@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks, encoders
+from keras_tc2.data.reading_errors import unwrapped
 
 
 def extract_features(encoder, images, *, batch_size=256, verbose=0):
@@ -76,6 +77,7 @@ class FeatureExtractor:
             functools.partial(encoder, training=False), reduce_retracing=True
         )
 
+    @unwrapped()
     def __call__(self, images, *, batch_size, verbose=0):
         """Encodes every image, in order."""
         batches = batched_images(images, batch_size)

@@ -20,6 +20,8 @@ class TransferReport:
             `"accuracy"` stands for `"value"`, as in reports of before.
         settings: dict of JSON values: versions and options.
         notes: list of sentences about what was done to the data.
+        failures: list of dicts of what could not be measured, with the keys
+            `"encoder"`, `"dataset"`, `"seed"`, `"protocol"` (its class) and `"error"`.
 
     Example:
     ```python
@@ -32,7 +34,7 @@ class TransferReport:
     ```
     """
 
-    def __init__(self, rows, *, settings=None, notes=()):
+    def __init__(self, rows, *, settings=None, notes=(), failures=()):
         defaults = {
             "metric": "accuracy",
             "spread": None,
@@ -55,6 +57,7 @@ class TransferReport:
         # Through JSON, so that a report read back equals the one that was written.
         self.settings = json.loads(json.dumps(settings or {}, default=str))
         self.notes = list(notes)
+        self.failures = list(failures)
 
     @classmethod
     def join(cls, reports):
@@ -64,7 +67,7 @@ class TransferReport:
         name, dataset, protocol and seed of one before it is another: it becomes
         `"name (2)"`.
         """
-        rows, settings, notes = [], {}, {}
+        rows, settings, notes, failures = [], {}, {}, []
         for report in reports:
             names = _names_beside(rows, report)
             own = dict(report.settings)
@@ -76,7 +79,11 @@ class TransferReport:
             settings = _merged(settings, own)
             notes |= dict.fromkeys(report.notes)
             rows += [{**row, "encoder": names[row["encoder"]]} for row in report.rows]
-        return cls(rows, settings=settings, notes=notes)
+            failures += [
+                {**fail, "encoder": names.get(fail["encoder"], fail["encoder"])}
+                for fail in report.failures
+            ]
+        return cls(rows, settings=settings, notes=notes, failures=failures)
 
     @property
     def encoders(self):
@@ -119,19 +126,29 @@ class TransferReport:
                 f"{len(found)} rows have dataset={dataset!r}, protocol={protocol!r}, "
                 f"encoder={encoder!r}; one encoder must. The report holds "
                 f"{sorted({(row['dataset'], row['protocol']) for row in self.rows})} "
-                f"of encoders {self.encoders}."
+                f"of encoders {self.encoders}." + self._failed(dataset)
             )
         return found
+
+    def _failed(self, dataset):
+        """What could not be measured on a dataset, as the end of a message."""
+        found = [fail for fail in self.failures if fail["dataset"] == dataset]
+        return "".join(f" {x['protocol']} failed: {x['error']}" for x in found)
 
     def to_dict(self):
         """Everything, in JSON values."""
         rows = [{**row, "per_image": _plain(row["per_image"])} for row in self.rows]
-        return {"rows": rows, "settings": self.settings, "notes": self.notes}
+        return {
+            "rows": rows,
+            "settings": self.settings,
+            "notes": self.notes,
+            "failures": self.failures,
+        }
 
     @classmethod
     def from_dict(cls, values):
         """The report that `to_dict` describes."""
-        return cls(values["rows"], settings=values["settings"], notes=values["notes"])
+        return cls(**{"failures": (), **values})
 
     def to_json(self, path=None):
         """Everything as JSON text; also written to `path` when one is given."""
@@ -211,7 +228,10 @@ class TransferReport:
         """
         checks.one_of("encoder", encoder, self.encoders)
         rows = [row for row in self.rows if row["encoder"] == encoder]
-        return TransferReport(rows, settings=self.settings, notes=self.notes)
+        failures = [fail for fail in self.failures if fail["encoder"] == encoder]
+        return TransferReport(
+            rows, settings=self.settings, notes=self.notes, failures=failures
+        )
 
     def compare(self, other, *, confidence=0.95, num_resamples=2000, seed=0):
         """This report's encoder minus another's, paired.

@@ -1,5 +1,7 @@
 """What a user may name as a downstream dataset, turned into `(image, label)` pairs."""
 
+import pathlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -39,7 +41,7 @@ def named_sources(datasets):
     return dict(pairs)
 
 
-def train_and_test(name, source, data_dir):
+def train_and_test(name, source, data_dir, channels):
     """The two splits of one source.
 
     Args:
@@ -47,44 +49,107 @@ def train_and_test(name, source, data_dir):
         source: a dataset that `keras_tc2.data.load` knows, with splits `"train"` and
             `"test"`; a pair of split names of the dataset `name`; or a pair
             `(train, test)` of `(images, labels)` arrays, or of unbatched datasets of
-            `(image, label)`.
+            `(image, label)`. Labels of arrays may be names.
         data_dir: folder of prepared datasets, or None.
+        channels: int or None. What image files are read as.
 
     Returns:
         Two items, each an unbatched `tf.data.Dataset` of `(image, label)` or, where
         the arrays are features already, a pair of arrays `(N, D)` and `(N,)`.
+
+    Raises:
+        ValueError: if the source is none of these.
     """
     if isinstance(source, str):
-        return tuple(
-            data.load(source, split, labels=True, data_dir=data_dir)
-            for split in ("train", "test")
-        )
-    if len(source) != 2:
+        source, name = ("train", "test"), source
+    if not isinstance(source, tuple | list) or len(source) != 2 or _is_array(source[0]):
         raise ValueError(
-            f"Dataset {name!r} must be a pair (train, test). Received {len(source)} "
-            "items."
+            f"Dataset {name!r} must be a pair (train, test), such as "
+            "`((x_train, y_train), (x_test, y_test))`; of images that are not divided, "
+            f"keep some for the test. Received: {_described(source)}"
         )
-    return tuple(_split(name, part, data_dir) for part in source)
+    splits = [_split(name, part, data_dir, channels) for part in source]
+    return tuple(_as_dataset(*part) for part in _with_numbers(name, splits))
 
 
-def _split(name, part, data_dir):
+def reads_files(name, source):
+    """Whether a source is a folder or file, so that channels are a choice."""
+    path = source if isinstance(source, str) else name
+    is_name = isinstance(source, str) or isinstance(source[0], str)
+    return is_name and pathlib.Path(path).expanduser().exists()
+
+
+def _split(name, part, data_dir, channels):
+    """A dataset of `(image, label)`, alone in a tuple, or `(images, labels)` arrays."""
     if isinstance(part, str):
-        return data.load(name, part, labels=True, data_dir=data_dir)
+        if not reads_files(name, (part,)):
+            # What is not a file has channels of its own, which `adapt` converts.
+            channels = None
+        return (
+            data.load(name, part, labels=True, data_dir=data_dir, channels=channels),
+        )
     if isinstance(part, tf.data.Dataset):
-        if not isinstance(part.element_spec, tuple) or len(part.element_spec) != 2:
+        spec = part.element_spec
+        if not isinstance(spec, tuple) or len(spec) != 2:
             raise ValueError(
-                f"Dataset {name!r} must yield (image, label). Received elements "
-                f"{part.element_spec}."
+                f"Dataset {name!r} must yield (image, label). Received elements {spec}."
             )
-        return part
+        if spec[1].dtype == tf.string:
+            raise ValueError(
+                f"Labels of dataset {name!r} are text: number the classes, say by a "
+                "`tf.lookup.StaticHashTable`. Only arrays may have names as labels."
+            )
+        return (part,)
+    if not isinstance(part, tuple | list) or len(part) != 2:
+        raise ValueError(
+            f"Each split of dataset {name!r} must be a pair of images (or features) "
+            f"and labels, or a dataset of them. Received: {_described(part)}"
+        )
     images, labels = (np.asarray(array) for array in part)
-    if len(images) != len(labels) or images.ndim not in (2, 3, 4):
+    if images.ndim not in (2, 3, 4) or labels.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"Dataset {name!r} must hold images (N, H, W, C), or features (N, D), and "
             f"as many labels. Received shapes {images.shape} and {labels.shape}."
         )
-    if images.ndim == 2:
-        return images, labels
+    return images, labels
+
+
+def _with_numbers(name, splits):
+    """The splits with the classes that have names numbered in the order of these."""
+    labels = [split[1] for split in splits if len(split) == 2]
+    named = [array.dtype.kind in "OSU" for array in labels]
+    if not any(named):
+        return splits
+    if not all(named) or len(labels) < len(splits):
+        raise ValueError(
+            f"Dataset {name!r} has names as labels in one split and numbers in the "
+            "other: give both the same."
+        )
+    classes = sorted({str(label) for array in labels for label in array})
+    numbers = {label: number for number, label in enumerate(classes)}
+    return [
+        (images, np.array([numbers[str(label)] for label in array]))
+        for images, array in splits
+    ]
+
+
+def _as_dataset(images, labels=None):
+    """What a protocol reads: features stay arrays, images become a dataset."""
+    if labels is None or images.ndim == 2:
+        return images if labels is None else (images, labels)
     if images.ndim == 3:
         images = images[..., None]
     return tf.data.Dataset.from_tensor_slices((images, labels))
+
+
+def _is_array(value):
+    return not isinstance(value, str | tuple | list | tf.data.Dataset)
+
+
+def _described(value):
+    """What came, for a message: type, and shapes or length."""
+    if isinstance(value, tuple | list) and all(hasattr(x, "shape") for x in value):
+        shapes = ", ".join(str(tuple(x.shape)) for x in value)
+        return f"{type(value).__name__} of arrays of the shapes {shapes}"
+    length = f" of {len(value)} items" if isinstance(value, tuple | list) else ""
+    return type(value).__name__ + length

@@ -12,9 +12,11 @@ import threading
 import keras
 import ml_dtypes
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
+from keras_tc2 import data
 from keras_tc2.callbacks import ResumableCheckpoint
 from keras_tc2.callbacks.checkpoint_file import (
     DamagedCheckpointError,
@@ -25,6 +27,7 @@ from keras_tc2.callbacks.run_state import variables
 from tests import tiny
 from tests.callbacks import resumable_run
 from tests.callbacks.resumable_run import EPOCHS, STEPS, new_model, new_views, train
+from tests.data.pictures import noise
 from tests.test_case import TestCase
 
 
@@ -365,3 +368,22 @@ class NonFiniteTest(TestCase):
                 new_model("ssl").fit(dataset, verbose=0, callbacks=[callback])
         _, arrays = read_checkpoint(callback.newest())
         assert all(np.all(np.isfinite(array)) for array in arrays.values())
+
+
+class SkippedImagesTest(TestCase):
+    def test_an_epoch_has_a_length(self, tmp_path, recwarn, capsys):
+        for index in range(9):
+            path = tmp_path / "images" / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            PIL.Image.fromarray(noise((6, 6, 2), index)).save(path)
+        (tmp_path / "images" / "4.png").write_bytes(b"no image")
+        images = data.load(
+            tmp_path / "images", channels=2, on_error="skip", max_skipped_share=0.2
+        )
+        views = data.two_views(images, batch_size=4)
+        model = new_model("ssl")
+        checkpoint = ResumableCheckpoint(tmp_path / "run")
+        model.fit(views, epochs=2, callbacks=[checkpoint], verbose=1)
+        assert not [w for w in recwarn if "ran out of data" in str(w.message)]
+        assert "Unknown" not in capsys.readouterr().out
+        assert int(model.optimizer.iterations) == 4

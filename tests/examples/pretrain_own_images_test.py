@@ -35,6 +35,30 @@ class PretrainFolderTest(TestCase):
         assert features.shape == (2, encoder.feature_dim)
 
 
+class PretrainTest(TestCase):
+    def test_folder_of_grey_and_colour_pictures(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for index in range(24):
+            path = tmp_path / "pictures" / "ab"[index % 2] / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shape = (16, 16) if index in (0, 9, 17) else (16, 16, 3)
+            PIL.Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
+        result = run(
+            "examples/pretrain.py",
+            f"--dataset={tmp_path / 'pictures'}",
+            f"--output_dir={tmp_path / 'run'}",
+            "--epochs=1",
+            "--batch_size=8",
+            "--num_tasks=2",
+            "--probe_images=6",
+        )
+        assert "holds grey and colour images" in result.stdout + result.stderr
+        # The files of a class follow one another.
+        assert "No online kNN: the images held out are all of one" in result.stdout
+        encoder = tc2.from_pretrained(tmp_path / "run" / "encoder")
+        assert encoder.image_shape == (16, 16, 3)
+
+
 class PretrainMultichannelTest(TestCase):
     @pytest.mark.slow(reason="makes bands for thousands of images, twice")
     def test_made_up_bands(self, tmp_path):

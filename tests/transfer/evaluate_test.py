@@ -2,6 +2,7 @@ import json
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -115,6 +116,170 @@ class EvaluateTest(TestCase):
             transfer.evaluate(encoder(), {"a": (broken, halves[1])})
         with pytest.raises(ValueError, match="'k', 'temperature'"):
             transfer.KNN(neighbours=3)
+
+
+class Failing(transfer.Protocol):
+    """Fails on the dataset of that name."""
+
+    function = staticmethod(lambda features, *, dataset="b": None)
+
+    def __call__(self, downstream):
+        if downstream.name == self.options["dataset"]:
+            raise ArithmeticError("out of luck")
+        return [transfer.Score("failing", 0.5)]
+
+
+class FailureTest(TestCase):
+    def data(self):
+        halves = (bright_and_dark(20), bright_and_dark(8, seed=1))
+        return {"a": halves, "b": halves}
+
+    def test_what_others_found_is_kept(self, tmp_path):
+        with pytest.warns(UserWarning, match="b: Failing failed.*out of luck"):
+            report = transfer.evaluate(
+                encoder(), self.data(), protocols=[Failing(), "knn"], seed=3
+            )
+        found = [(row["dataset"], row["protocol"]) for row in report.rows]
+        assert found == [("a", "failing"), ("a", "knn"), ("b", "knn")]
+        (failure,) = report.failures
+        assert failure == {
+            "encoder": "pixels",
+            "dataset": "b",
+            "seed": 3,
+            "protocol": "Failing",
+            "error": "ArithmeticError: out of luck",
+        }
+        sentence = "b: Failing failed. ArithmeticError: out of luck"
+        assert sentence in str(report) and sentence in report.to_html()
+        with pytest.raises(ValueError, match=r"0 rows.*out of luck"):
+            report.accuracy("b", "failing")
+        again = transfer.TransferReport.from_json(report.to_json())
+        assert again.failures == report.failures
+        joined = transfer.TransferReport.join([report, self.other()])
+        assert joined.failures == report.failures
+        assert joined.only("pixels").failures == report.failures
+        assert joined.only("other").failures == []
+        assert self.other().compare(report).differences
+
+    def other(self):
+        return transfer.evaluate(
+            encoder(name="other"), self.data(), protocols=["knn"], seed=3
+        )
+
+    def test_nothing_measured_is_an_error(self):
+        with (
+            pytest.warns(UserWarning, match="out of luck"),
+            pytest.raises(ArithmeticError, match="out of luck"),
+        ):
+            transfer.evaluate(
+                encoder(), {"b": self.data()["b"]}, protocols=[Failing(), Failing()]
+            )
+
+    def test_unreadable_images_are_read_once(self):
+        passes = []
+
+        def splits():
+            passes.append(1)
+            yield np.zeros((8, 8, 1), "uint8"), 0
+            raise ValueError("of a generator")
+
+        spec = (tf.TensorSpec((8, 8, 1), tf.uint8), tf.TensorSpec((), tf.int64))
+        broken = tf.data.Dataset.from_generator(splits, output_signature=spec)
+        data = {**self.data(), "c": (broken, broken)}
+        with pytest.warns(UserWarning, match="c: KNN failed"):
+            report = transfer.evaluate(encoder(), data, protocols=["knn", "linear"])
+        assert len(report.rows) == 4
+        assert [failure["dataset"] for failure in report.failures] == ["c", "c"]
+        assert len(passes) == 1
+
+    def test_all_datasets_are_opened_before_anything_is_measured(self):
+        measured = []
+
+        class Spy(transfer.Protocol):
+            function = staticmethod(lambda features: None)
+
+            def __call__(self, downstream):
+                measured.append(downstream.name)
+                return [transfer.Score("spy", 1.0)]
+
+        with pytest.raises(ValueError, match="no existing file"):
+            transfer.evaluate(
+                encoder(), [("a", self.data()["a"]), "no_such_set"], protocols=[Spy()]
+            )
+        assert measured == []
+
+
+class SourcesTest(TestCase):
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            (
+                bright_and_dark(8),
+                r"'a' must be a pair \(train, test\).*8, 8, 1\), \(8,",
+            ),
+            (bright_and_dark(8)[0], "'a' must be a pair .*Received: ndarray"),
+            (tf.data.Dataset.from_tensor_slices(bright_and_dark(8)), "must be a pair"),
+            ((*[bright_and_dark(8)] * 2, bright_and_dark(8)), "tuple of 3 items"),
+            ((bright_and_dark(8)[0], None), "must be a pair"),
+            (((bright_and_dark(8)[0], None),) * 2, "as many labels"),
+            (((np.zeros((4, 3)),), (np.zeros((4, 3)),)), "Each split of dataset 'a'"),
+            (None, "must be a pair.*NoneType"),
+        ],
+    )
+    def test_what_is_no_pair_of_splits(self, source, message):
+        with pytest.raises(ValueError, match=message):
+            transfer.evaluate(encoder(), {"a": source})
+
+    @pytest.mark.parametrize("kind", [str, object, "S"])
+    def test_names_as_labels(self, kind):
+        names = np.array(["zebra", "ant"])
+        (train, y_train), (test, y_test) = (bright_and_dark(40), bright_and_dark(20))
+        every = tuple(transfer.protocol_names())[:5]
+        plain = {"a": ((train, y_train), (test, y_test))}
+        named = {
+            "a": (
+                (train, names[y_train].astype(kind)),
+                (test, names[y_test].astype(kind)),
+            )
+        }
+        first = transfer.evaluate(encoder(), plain, protocols=every)
+        second = transfer.evaluate(encoder(), named, protocols=every)
+        assert not second.failures
+        rows = zip(first.rows, second.rows, strict=True)
+        assert all(a["accuracy"] == b["accuracy"] for a, b in rows)
+
+    def test_names_that_cannot_be_numbered(self):
+        images, labels = bright_and_dark(8)
+        names = np.array(["a", "b"])[labels]
+        with pytest.raises(ValueError, match="names as labels in one split and num"):
+            transfer.evaluate(encoder(), {"a": ((images, names), (images, labels))})
+        text = tf.data.Dataset.from_tensor_slices((images, names))
+        with pytest.raises(ValueError, match="Labels of dataset 'a' are text"):
+            transfer.evaluate(encoder(), {"a": (text, text)})
+
+    def test_images_without_an_encoder(self):
+        halves = (bright_and_dark(8), bright_and_dark(8))
+        with (
+            pytest.warns(UserWarning, match="there is no encoder"),
+            pytest.raises(ValueError, match="there is no encoder: give one"),
+        ):
+            transfer.evaluate(None, {"a": halves}, protocols="knn")
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_folder_with_grey_and_colour_images(self, tmp_path, channels, caplog):
+        rng = np.random.default_rng(0)
+        for split in ("train", "test"):
+            for index in range(6):
+                path = tmp_path / split / "ab"[index % 2] / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shape = (9, 9) if index in (0, 5) else (9, 9, 3)
+                pixels = rng.integers(0, 100, shape, "uint8") + index % 2 * 100
+                PIL.Image.fromarray(pixels.astype("uint8")).save(path)
+        report = transfer.evaluate(
+            encoder(channels=channels), str(tmp_path), protocols="knn"
+        )
+        assert f"read with the {channels} channels of the encoder" in report.notes[-1]
+        assert not caplog.records
 
 
 class AdaptTest(TestCase):
