@@ -246,7 +246,7 @@ class SourcesTest(TestCase):
         second = transfer.evaluate(encoder(), named, protocols=every)
         assert not second.failures
         rows = zip(first.rows, second.rows, strict=True)
-        assert all(a["accuracy"] == b["accuracy"] for a, b in rows)
+        assert all(a["value"] == b["value"] for a, b in rows)
 
     def test_names_that_cannot_be_numbered(self):
         images, labels = bright_and_dark(8)
