@@ -52,8 +52,9 @@ def _parts(items):
         return
     step = -(-len(items) // LOOKED_AT_FIRST) or 1
     yield items[::step]
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]
+    others = [item for place, item in enumerate(items) if place % step]
+    for start in range(0, len(others), AT_ONCE):
+        yield others[start : start + AT_ONCE]
 
 
 def _kinds(items, channels_of):

@@ -114,6 +114,12 @@ class ChoiceTest(TestCase):
 
         assert channel_choice.choose_channels(items, of, "here") == (3, True)
         assert channel_choice.choose_channels(items, lambda item: 1, "") == (1, False)
+        for number in (900, 5003):
+            seen.clear()
+            channel_choice.choose_channels(
+                items[:number], lambda i: seen.append(i) or 1, ""
+            )
+            assert sorted(seen) == items[:number]
         seen.clear()
         assert channel_choice.choose_channels(items, lambda i: seen.append(i) or 3, "")
         assert len(seen) <= channel_choice.LOOKED_AT_FIRST
