@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_tc2.transfer.markdown_table import markdown_table
 from keras_tc2.transfer.measures import measurement_name
 
 # Resamples drawn at once, so that memory does not grow with their number.
@@ -128,9 +129,8 @@ class Comparison:
     def to_markdown(self):
         """The table of differences in points, and the finding."""
         header, rows = self.table()
-        rule = ["---", *["---:"] * (len(header) - 1)]
-        lines = ["| " + " | ".join(line) + " |" for line in (header, rule, *rows)]
-        return "\n".join([*lines, "", self.finding, ""])
+        table = markdown_table(header, rows, num_text_columns=1)
+        return f"{table}\n\n{self.finding}\n"
 
     def plot(self, path=None):
         """Every difference and its intervals; also saved to `path` if one is given.

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.transfer.markdown_table import markdown_table
 
 NEEDED = ("encoder", "dataset", "protocol", "value")
 
@@ -173,12 +174,7 @@ class TransferReport:
         from keras_tc2.transfer.report_table import TEXT_COLUMNS, report_table
 
         header, rows = report_table(self)
-        rule = ["---" if i < TEXT_COLUMNS else "---:" for i in range(len(header))]
-        lines = [
-            [cell.replace("|", r"\|") for cell in line] for line in (header, *rows)
-        ]
-        lines.insert(1, rule)
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        table = markdown_table(header, rows, num_text_columns=TEXT_COLUMNS)
         notes = "".join(f"\n- {note}" for note in self.notes)
         return table + ("\n" + notes if notes else "") + "\n"
 

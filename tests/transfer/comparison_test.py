@@ -110,3 +110,11 @@ class CompareTest(TestCase):
         second.rows[0]["dataset"] = "other"
         with pytest.raises(ValueError, match="nothing is paired"):
             first.compare(second)
+
+
+class MarkdownTest(TestCase):
+    def test_a_bar_in_a_name_makes_no_column(self):
+        text = str(report("a|b", accuracy=0.8).compare(report("c", accuracy=0.7)))
+        header, rule = text.splitlines()[:2]
+        assert header.startswith(r"| a\|b − c | points |")
+        assert header.count(" | ") == rule.count(" | ")
