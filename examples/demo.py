@@ -24,6 +24,7 @@ from absl import app, flags, logging
 from sklearn.decomposition import PCA
 
 import keras_tc2 as tc2
+from keras_tc2.callbacks.task_conflict_monitor import draw_means
 
 DATA = pathlib.Path(__file__).parent / "data"
 IMAGE_SIZE = 28
@@ -107,21 +108,23 @@ def pretrain(method, images):
     return model, losses, float(np.median(timer.seconds))
 
 
-def task_cosines(model, images):
-    """How the tasks' gradients agree, mean of eight batches; `(tasks, tasks)`."""
+def task_conflict(model, images):
+    """Whether the model's tasks conflict, from sixteen batches."""
     recipes = tc2.augment.simclr_tasks(
         image_size=IMAGE_SIZE, num_tasks=_NUM_TASKS.value, channels=1
     )
     views = tc2.data.two_views(
         images, batch_size=_BATCH_SIZE.value, augmentation=recipes, seed=_SEED.value + 1
     )
-    return np.mean([model.task_gradient_cosines(*v) for v in views.take(8)], axis=0)
+    return model.conflict(views.repeat().take(16))
 
 
-def draw(losses, report, features, labels, cosines, path):
+def draw(losses, report, features, labels, conflict, path):
     """Four panels: losses, transfer, the two feature spaces, task conflict."""
     figure = plt.figure(figsize=(13, 9), layout="constrained")
-    axes = figure.subplot_mosaic([["loss", "bars", "bars"], ["base", "tc2", "heat"]])
+    axes = figure.subplot_mosaic(
+        [["loss", "bars", "bars"], ["base", "tc2", "conflict"]]
+    )
     for method, values in losses.items():
         axes["loss"].plot(
             range(1, len(values) + 1),
@@ -164,19 +167,8 @@ def draw(losses, report, features, labels, cosines, path):
             ylabel="principal component 2",
         )
     figure.colorbar(points, ax=axes["tc2"], label="digit", ticks=range(10))
-    image = axes["heat"].imshow(cosines, vmin=-1, vmax=1, cmap="PuOr")
-    for (s, q), value in np.ndenumerate(cosines):
-        colour = "white" if abs(value) > 0.7 else "black"
-        axes["heat"].text(q, s, f"{value:.2f}", ha="center", va="center", color=colour)
-    ticks = range(len(cosines))
-    axes["heat"].set(
-        title="TC²: cosines of task gradients",
-        xlabel="task",
-        ylabel="task",
-        xticks=ticks,
-        yticks=ticks,
-    )
-    figure.colorbar(image, ax=axes["heat"], label="cosine (below 0: conflict)")
+    draw_means(axes["conflict"], conflict)
+    axes["conflict"].set_title("TC²: do the tasks conflict?")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -228,8 +220,9 @@ def main(_):
         method: tc2.transfer.extract_features(encoders[method], unseen)
         for method in ("base SSL", "TC²")
     }
-    cosines = task_cosines(models["TC²"], images)
-    draw(losses, report, features, labels, cosines, output_dir / "comparison.png")
+    conflict = task_conflict(models["TC²"], images)
+    print(f"TC²: {conflict}")
+    draw(losses, report, features, labels, conflict, output_dir / "comparison.png")
     report.to_json(output_dir / "report.json")
     (output_dir / "table.md").write_text(text + "\n")
     (output_dir / "losses.json").write_text(json.dumps(losses, indent=1))

@@ -17,6 +17,7 @@ from keras_tc2.bilevel.task_assignment import (
     checked_order,
     get_task_assignment,
 )
+from keras_tc2.bilevel.task_conflict import TaskConflict
 from keras_tc2.bilevel.transfer import (
     mean_off_diagonal,
     mean_transfer_losses,
@@ -34,6 +35,7 @@ __all__ = [
     "GivenAssignment",
     "Hypergradient",
     "TaskAssignment",
+    "TaskConflict",
     "adapt",
     "checked_order",
     "conjugate_gradient",

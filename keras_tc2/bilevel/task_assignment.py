@@ -13,7 +13,13 @@ class TaskAssignment:
 
     A subclass implements `order`, and is registered with Keras if a pretrainer that
     uses it shall be saved. Both views of an image always stay in one task.
+
+    Attributes:
+        same_tasks: bool, of the class. Whether task s of one batch is task s of the
+            next. Defaults to `False`.
     """
+
+    same_tasks = False
 
     def order(self, features, task_ids, num_tasks):
         """Sorts the images of a batch by task.
@@ -52,6 +58,8 @@ class BlockAssignment(TaskAssignment):
     `data.two_views` is given one augmentation a block; domains if the batch is
     ordered by domain.
     """
+
+    same_tasks = True
 
     def order(self, features, task_ids, num_tasks):
         """The batch as it comes."""
@@ -104,6 +112,8 @@ class GivenAssignment(TaskAssignment):
     `batch / M` images of each task; `order` stops the run, naming the counts, on a
     batch that does not.
     """
+
+    same_tasks = True
 
     def order(self, features, task_ids, num_tasks):
         """The images sorted by their given task."""

@@ -1,4 +1,6 @@
-"""The one batch that a callback looks at, taken without a trace in the training."""
+"""The batches that a callback looks at, taken without a trace in the training."""
+
+import itertools
 
 import tensorflow as tf
 
@@ -6,23 +8,34 @@ from keras_tc2.data.view_stream import stream_of
 
 
 def held_batch(views):
-    """The first batch of views, as a tuple of tensors.
+    """The first of `held_batches`."""
+    return held_batches(views, 1)[0]
 
-    Of a dataset of `data.two_views` it is that of epoch 0, asked for by its number:
-    an iterator would count as an epoch, and training would go on with the next.
+
+def held_batches(views, number):
+    """The first batches of views, a list of tuples of tensors.
+
+    Of a dataset of `data.two_views` they are those of epoch 0, and of the next if these
+    are too few, asked for by their numbers: an iterator would count as an epoch, and
+    training would go on with the next.
 
     Args:
         views: `tf.data.Dataset` of tuples of views, or such a tuple, one batch.
+        number: int >= 1, of batches; there are fewer where the dataset ends before.
 
     Raises:
         ValueError: if there is no batch in it.
     """
     if isinstance(views, tuple | list):
-        return tuple(tf.convert_to_tensor(view) for view in views)
+        return [tuple(tf.convert_to_tensor(view) for view in views)]
     stream = stream_of(views)
-    batches = views if stream is None else stream.epoch(tf.constant(0, "int64"))
-    for batch in batches:
-        return batch
+    if stream is not None:
+        views = itertools.chain.from_iterable(
+            stream.epoch(tf.constant(epoch, "int64")) for epoch in range(number)
+        )
+    batches = list(itertools.islice(views, number))
+    if batches:
+        return batches
     raise ValueError(
         "`views` must give a batch to look at, such as those that `fit` is given. "
         "Received: a dataset without batches"

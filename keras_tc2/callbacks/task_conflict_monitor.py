@@ -2,13 +2,17 @@
 
 import numpy as np
 
+from keras_tc2 import checks
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
-from keras_tc2.callbacks.held_batch import held_batch
+from keras_tc2.callbacks.held_batch import held_batches
 from keras_tc2.transfer.palette import COLOURS
 
 NAMES = (
     "conflict_cosine",
-    "conflict_share",
+    "conflict_low",
+    "conflict_high",
+    "between_task_cosine",
+    "within_task_cosine",
     "transfer_gap",
     "factor_usage",
     "weight_entropy",
@@ -19,12 +23,17 @@ NAMES = (
 
 
 class TaskConflictMonitor(LoggedMeasurement):
-    """Measures conflict and calibration of a `TC2Pretrainer` on one held batch.
+    """Measures conflict and calibration of a `TC2Pretrainer` on held batches.
 
-    Adds to the logs, at the end of epochs:
+    Adds to the logs, at the end of epochs, from all of the batches:
 
-    - `conflict_cosine`: mean cosine of the gradients of two tasks;
-    - `conflict_share`: share of pairs of tasks whose cosine is below zero;
+    - `conflict_cosine`: mean cosine of the expected gradients of two tasks, free of the
+      noise of a batch, and `conflict_low` and `conflict_high`, its 95 % interval;
+    - `between_task_cosine`, `within_task_cosine`: mean cosine of two gradients of two
+      tasks and of one, as measured, noise included;
+
+    from the first of them:
+
     - `transfer_gap`: outer minus inner loss, in nats for a contrastive objective: what
       it costs a task to be served by weights adapted to another;
     - `factor_usage`: share of factors that carry at least a tenth of an even share of
@@ -40,53 +49,62 @@ class TaskConflictMonitor(LoggedMeasurement):
 
     Args:
         views: `tf.data.Dataset` of `(view_1, view_2[, task_ids])`, such as `fit` is
-            given, whose first batch is kept and used each time, or one such batch. It
-            may be the dataset of training: nothing of it changes.
+            given, whose first batches are kept and used each time. It may be the
+            dataset of training: nothing of it changes. Of one batch, a tuple, conflict
+            cannot be told, and its measures are left out.
+        num_batches: int >= 2, the batches that conflict is measured on. Defaults to
+            `8`.
         every_epochs: int >= 1. After the first epoch, every so many and the last;
             between them the logs hold NaN. Defaults to `1`.
 
     Attributes:
-        cosines: array `(num_tasks, num_tasks)`, the latest, or None.
+        conflict: `bilevel.TaskConflict`, the latest, or None.
         pictures: list of `(figure, caption)`, for `TrainingReport`.
 
     Raises:
         ValueError: in `fit`, if the model is no `TC2Pretrainer`.
     """
 
-    def __init__(self, views, *, every_epochs=1):
+    def __init__(self, views, *, num_batches=8, every_epochs=1):
         super().__init__(every_epochs)
         self.views = views
-        self.cosines = None
+        self.num_batches = checks.integer("num_batches", num_batches, at_least=2)
+        self.conflict = None
         self.pictures = []
 
     def on_train_begin(self, logs=None):
-        """Takes the batch that is watched."""
+        """Takes the batches that are watched."""
         if not hasattr(self.model, "diagnose"):
             raise ValueError(
                 "TaskConflictMonitor needs a TC2Pretrainer. Received a "
                 f"{type(self.model).__name__}, which has no tasks."
             )
         super().on_train_begin(logs)
-        self._batch = held_batch(self.views)
+        self._batches = held_batches(self.views, self.num_batches)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the measurements to `logs`, and draws the matrix of cosines."""
-        before = self.cosines
+        """Adds the measurements to `logs`, and draws the cosines."""
+        before = self.conflict
         super().on_epoch_end(epoch, logs)
-        if self.cosines is not before:
-            self.pictures = [conflict_figure(self.cosines, epoch)]
+        if self.conflict is not before:
+            self.pictures = [conflict_figure(self.conflict, epoch)]
 
     def measure(self):
         """Returns `{name in the logs: value}` for the model as it is now."""
+        measured = {}
+        if len(self._batches) > 1:
+            self.conflict = self.model.conflict(self._batches)
+            low, high = self.conflict.interval
+            measured |= {
+                "conflict_cosine": self.conflict.mean,
+                "conflict_low": low,
+                "conflict_high": high,
+                "between_task_cosine": self.conflict.between,
+                "within_task_cosine": self.conflict.within,
+            }
         found = {
             name: np.asarray(value, "float64")
-            for name, value in self.model.diagnose(*self._batch).items()
-        }
-        self.cosines = found["gradient_cosines"]
-        pairs = self.cosines[np.triu_indices(len(self.cosines), k=1)]
-        measured = {
-            "conflict_cosine": float(pairs.mean()),
-            "conflict_share": float(np.mean(pairs < 0)),
+            for name, value in self.model.diagnose(*self._batches[0]).items()
         }
         if "transfer_gap" in found:
             measured["transfer_gap"] = float(found["transfer_gap"])
@@ -118,40 +136,87 @@ def weight_statistics(weights):
     }
 
 
-def conflict_figure(cosines, epoch):
-    """The matrix of cosines as a heat map with its numbers: `(figure, caption)`."""
-    from matplotlib.colors import LinearSegmentedColormap
+def conflict_figure(conflict, epoch):
+    """The mean cosine, and that of each pair where tasks last: `(figure, caption)`."""
     from matplotlib.figure import Figure
 
-    number = len(cosines)
-    side = max(4.0, 0.6 * number + 1.8)
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
-    panel = figure.subplots()
+    number = 0 if conflict.cosines is None else len(conflict.cosines)
+    side = max(3.0, 0.75 * number + 1.2)
+    figure = Figure(
+        figsize=(5.2 + (side + 1) * bool(number), side if number else 2.4),
+        layout="constrained",
+    )
+    panels = figure.subplots(
+        1, 1 + bool(number), squeeze=False, width_ratios=[5.2, side][: 1 + bool(number)]
+    )[0]
+    draw_means(panels[0], conflict)
+    panels[0].set_title(f"Do tasks agree? (after epoch {epoch + 1})")
+    if number:
+        image = draw_cosines(panels[1], conflict)
+        figure.colorbar(image, label="cosine of expected gradients", shrink=0.85)
+    return figure, f"After epoch {epoch + 1}. {conflict}"
+
+
+def draw_means(panel, conflict):
+    """The mean cosines, as measured and free of noise.
+
+    Args:
+        panel: matplotlib axes.
+        conflict: `bilevel.TaskConflict`.
+    """
+    low, high = conflict.interval
+    rows = [
+        ("one task,\nas measured", conflict.within, "0.5"),
+        ("two tasks,\nas measured", conflict.between, "0.5"),
+        ("two tasks,\nfree of noise", conflict.mean, COLOURS[0]),
+    ]
+    for height, (_, value, colour) in enumerate(rows):
+        panel.plot(value, height, "o", color=colour)
+        panel.annotate(
+            f"{value:.2f}",
+            (value, height),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    panel.plot([low, high], [2, 2], color=COLOURS[0], lw=2)
+    panel.axvline(0, color="0.7", lw=1)
+    panel.set_yticks(range(3), [label for label, _, _ in rows])
+    panel.set_xlim(-1.2, 1.2)
+    panel.set_ylim(-0.6, 2.7)
+    panel.set_xlabel("mean cosine of two gradients (below 0: conflict)")
+
+
+def draw_cosines(panel, conflict):
+    """The cosines of tasks that are the same in every batch, with their intervals.
+
+    Args:
+        panel: matplotlib axes.
+        conflict: `bilevel.TaskConflict` whose `cosines` are not `None`.
+
+    Returns:
+        The image, for a colour bar.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
     # Orange for conflict, white for none, blue for agreement.
     colours = LinearSegmentedColormap.from_list(
         "conflict", [COLOURS[3], "#ffffff", COLOURS[0]]
     )
-    image = panel.imshow(cosines, cmap=colours, vmin=-1, vmax=1)
-    for row in range(number):
-        for column in range(number):
-            value = cosines[row, column]
-            panel.text(
-                column,
-                row,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                color="white" if abs(value) > 0.6 else "black",
-                fontsize=9,
-            )
-    panel.set_xticks(range(number))
-    panel.set_yticks(range(number))
-    panel.set_xlabel("task")
-    panel.set_ylabel("task")
-    panel.set_title(f"Do tasks agree? (after epoch {epoch + 1})")
-    figure.colorbar(image, label="cosine of inner gradients", shrink=0.85)
-    caption = (
-        f"Cosines of the tasks' inner gradients after epoch {epoch + 1}: below zero, a "
-        "step that helps one task harms the other."
-    )
-    return figure, caption
+    image = panel.imshow(conflict.cosines, cmap=colours, vmin=-1, vmax=1)
+    for (row, column), value in np.ndenumerate(conflict.cosines):
+        low, high = conflict.intervals[:, row, column]
+        panel.text(
+            column,
+            row,
+            f"{value:.2f}" + (f"\n{low:.1f} to {high:.1f}" if row != column else ""),
+            ha="center",
+            va="center",
+            color="white" if abs(value) > 0.6 else "black",
+            fontsize=8,
+        )
+    panel.set_xticks(range(len(conflict.cosines)))
+    panel.set_yticks(range(len(conflict.cosines)))
+    panel.set(xlabel="task", ylabel="task")
+    return image

@@ -1,9 +1,13 @@
 """What the tasks of a batch do to one another, as a training step would see it."""
 
+import itertools
+import operator
+
 import keras
 from keras import ops
 
 from keras_tc2 import bilevel
+from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.task_transfer import Transfer
 
 
@@ -41,3 +45,49 @@ def diagnose(model, views, task_ids):
                 ),
             }
     return found
+
+
+def conflict(model, batches, **options):
+    """See `TC2Pretrainer.conflict`."""
+    same_tasks = model.task_assignment.same_tasks
+    gradients = []
+    for batch in batches:
+        views, task_ids = split_batch(batch)
+        views = tuple(ops.convert_to_tensor(view) for view in views)
+        model.check_batch(*views, task_ids)
+        _check_halves(len(views[0]) // model.num_tasks, same_tasks)
+        gradients.append(_gradients(model, views, task_ids, 2 - same_tasks))
+    return bilevel.TaskConflict(gradients, same_tasks=same_tasks, **options)
+
+
+def _check_halves(task_size, same_tasks):
+    if same_tasks or task_size >= 4:
+        return
+    raise ValueError(
+        "Tasks that differ from batch to batch are compared by halves of two images "
+        "or more, so conflict is measured on batches with at least four images a task. "
+        f"Received: {task_size} a task"
+    )
+
+
+def _gradients(model, views, task_ids, halves):
+    """The inner gradients of every half of every task, `(halves, num_tasks, size)`."""
+    with keras.StatelessScope():
+        forward = model.forward(views, training=True)
+        order = model._order(forward.features, task_ids)
+        factors = model.calibrator and model.calibrator.factors(
+            ops.concatenate(forward.embeddings, axis=0)
+        )
+        tasks = model._transfer.tasks(forward, order)
+        size = len(views[0]) // model.num_tasks // halves
+        found = []
+        for half, s in itertools.product(range(halves), range(model.num_tasks)):
+            # Every other image: a rule may sort a task's images by how typical.
+            images = slice(half, half + size * halves, halves)
+            part = keras.tree.map_structure(operator.itemgetter((s, images)), tasks)
+            found.append(model._transfer.gradients(forward, factors, part, s))
+    flat = [
+        ops.concatenate([ops.reshape(g, -1) for g in gradients]) for gradients in found
+    ]
+    flat = ops.convert_to_numpy(ops.stack(flat))
+    return flat.reshape(halves, model.num_tasks, -1)

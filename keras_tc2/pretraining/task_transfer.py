@@ -38,7 +38,7 @@ class Transfer:
                 factors, *arguments, forward.groups, training
             ),
             self.scope.weights(),
-            self._tasks(forward, image_order),
+            self.tasks(forward, image_order),
             self.partners,
             vectorized=self.scope.vectorized,
             **inner_loop,
@@ -72,13 +72,24 @@ class Transfer:
             loss,
             lambda values: under(values, self.scope.weights),
             [*variables, ops.zeros(()) if factors is None else factors],
-            self._tasks(forward, image_order),
+            self.tasks(forward, image_order),
             self.partners,
             scale=scale,
             **inner_loop,
         )
 
-    def _tasks(self, forward, image_order):
+    def gradients(self, forward, factors, task, task_index):
+        """∇ℓ(T_s; θ, φ) by what the inner step adapts, of a task or a part of it."""
+        _, gradients = bilevel.value_and_gradients(
+            lambda weights: self._loss(
+                factors, weights, task, task_index, forward.groups, True
+            ),
+            self.scope.weights(),
+        )
+        return gradients
+
+    def tasks(self, forward, image_order):
+        """The batch cut into tasks: tensors `(num_tasks, images, ...)`."""
         tasks = {"inputs": self.scope.inputs(forward)}
         if forward.targets is not None:
             tasks["targets"] = forward.targets

@@ -8,7 +8,7 @@ from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.data.view_stream import stream_of
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
-from keras_tc2.pretraining.diagnosis import diagnose
+from keras_tc2.pretraining.diagnosis import conflict, diagnose
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
 from keras_tc2.pretraining.second_order import check_second_order
@@ -79,7 +79,8 @@ class TC2Pretrainer(Pretrainer):
         task_assignment: `"blocks"`, `"cluster"`, `"given"`, or a
             `bilevel.TaskAssignment`. Defaults to `"cluster"`.
         log_task_gradient_cosine: bool. Whether `task_gradient_cosine`, the mean
-            pairwise cosine of the tasks' inner gradients, is a metric. In
+            pairwise cosine of the tasks' inner gradients on the batch at hand, is a
+            metric; mostly noise, so ask `conflict` before it is read as conflict. In
             `"encoder"` scope it costs the memory of all tasks at once, not of one.
             Defaults to `False`.
         allow_inexact: bool. Whether to go on, with a warning in place of an error,
@@ -297,6 +298,8 @@ class TC2Pretrainer(Pretrainer):
             - `reconstruction`: scalar, the regulariser of that name;
             - `calibration_gain`: scalar, ℓ on the embeddings of a task minus ℓ on the
               calibrated ones, mean over tasks.
+
+        The cosines of one batch are mostly noise; `conflict` frees them of it.
         """
         views, task_ids = split_batch(batch)
         views = tuple(ops.convert_to_tensor(view) for view in views)
@@ -306,6 +309,30 @@ class TC2Pretrainer(Pretrainer):
     def task_gradient_cosines(self, *batch):
         """The `gradient_cosines` of `diagnose`."""
         return self.diagnose(*batch)["gradient_cosines"]
+
+    def conflict(self, batches, *, num_bootstraps=1000, level=0.95, seed=0):
+        """Whether the tasks conflict, from several batches; changes nothing.
+
+        Of the gradients of the tasks by what an inner step adapts, whether the model
+        makes one or not, with the order, statistics and targets of a training step.
+
+        Args:
+            batches: iterable of at least two batches of views, with task ids if the
+                data bring tasks, such as `views.take(16)`; more narrow the interval.
+                Clusters need four images or more a task.
+            num_bootstraps: int >= 1, resamplings of the batches. Defaults to `1000`.
+            level: float in [0, 1], coverage of the interval. Defaults to `0.95`.
+            seed: int >= 0, of the resampling. Defaults to `0`.
+
+        Returns:
+            `bilevel.TaskConflict`; `print` gives it as a sentence.
+
+        Raises:
+            ValueError: if there are too few batches or images.
+        """
+        return conflict(
+            self, batches, num_bootstraps=num_bootstraps, level=level, seed=seed
+        )
 
     @property
     def _logs_cosine(self):
