@@ -1,11 +1,11 @@
-# Both commands start from nothing: they make .venv, install, and do the job.
+# Each command starts from nothing: it makes .venv, installs, and does the job.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export MPLBACKEND ?= Agg
 
-.PHONY: demo test test-older-processor lint clean
+.PHONY: demo test test-older-processor docs lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py --output_dir=runs/demo
@@ -19,6 +19,12 @@ test-older-processor: $(VENV)/installed
 		tests/layers tests/objectives tests/bilevel tests/hub/released_encoders_test.py \
 		tests/transfer/selective_attention_test.py
 
+# Builds the site and runs the code of its pages.
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m pytest -q -n 2 -m slow tests/documentation_test.py
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,4 +37,4 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
