@@ -4,7 +4,7 @@ import itertools
 
 import tensorflow as tf
 
-from keras_tc2.data.view_stream import stream_of
+from keras_tc2.data.view_stream import ViewDataset
 
 
 def held_batch(views):
@@ -28,11 +28,9 @@ def held_batches(views, number):
     """
     if isinstance(views, tuple | list):
         return [tuple(tf.convert_to_tensor(view) for view in views)]
-    stream = stream_of(views)
-    if stream is not None:
-        views = itertools.chain.from_iterable(
-            stream.epoch(tf.constant(epoch, "int64")) for epoch in range(number)
-        )
+    if isinstance(views, ViewDataset):
+        first_epoch = views.stream.epoch(tf.constant(0, "int64"))
+        views = views.from_step(0) if views.order else first_epoch
     batches = list(itertools.islice(views, number))
     if batches:
         return batches

@@ -6,6 +6,7 @@ from keras_tc2.data.folder_manifest import FolderManifest
 from keras_tc2.data.load import load
 from keras_tc2.data.reading_errors import ReadingError
 from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
+from keras_tc2.data.view_stream import ViewDataset
 from keras_tc2.data.views import multi_views, two_views
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "EpochCounter",
     "FolderManifest",
     "ReadingError",
+    "ViewDataset",
     "as_arrays",
     "channel_statistics",
     "load",

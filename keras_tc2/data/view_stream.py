@@ -1,4 +1,4 @@
-"""ViewStream: the views of any step of a run, for any replica of it."""
+"""ViewDataset: the views of any step of a run, for any replica of it."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_tc2.data.epochs import fold_seed
 from keras_tc2.data.reading_errors import ReadDataset, check
+from keras_tc2.data.step_order import StepOrder
 
 VIEWS = 1
 
@@ -92,22 +93,24 @@ class ViewStream:
             views_of, num_parallel_calls=tf.data.AUTOTUNE if self.is_seeded else None
         )
 
-    def from_step(self, step, share=WHOLE):
+    def from_step(self, step, share=WHOLE, order=None):
         """The views of all steps from `step` on, epoch after epoch, without an end.
 
+        Args:
+            step: int >= 0.
+            share: `Share`.
+            order: `StepOrder` of what was taken and skipped. Defaults to whole epochs.
+
         Raises:
-            ValueError: if a batch cannot be divided over the replicas and tasks, or
-                the number of batches of an epoch is not known.
+            ValueError: if a batch cannot be divided over the replicas and tasks.
         """
         self._check_share(share)
-        first_epoch, first_batch = divmod(step, self.num_batches)
-
-        def views_of(epoch):
-            start = tf.where(epoch == first_epoch, first_batch, 0)
-            return self.epoch(epoch, start, share)
-
-        epochs = tf.data.Dataset.counter(first_epoch, dtype=tf.int64)
-        views = epochs.flat_map(views_of)
+        order = order or StepOrder.of_epochs(self.num_batches)
+        views = order.runs_from(step).flat_map(
+            lambda epoch, batch, in_a_row: self.epoch(epoch, batch, share).take(
+                in_a_row * share.count
+            )
+        )
         # Several workers lose the size of a batch on data that may end.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return views.apply(endless).prefetch(tf.data.AUTOTUNE)
@@ -123,19 +126,68 @@ class ViewStream:
             )
 
 
-def remember_stream(dataset, stream):
-    """Puts the stream behind a dataset of `two_views`, for `stream_of`."""
-    dataset = ReadDataset(dataset)
-    dataset._keras_tc2_view_stream = stream
-    return dataset
+class ViewDataset(ReadDataset):
+    """What `two_views` and `multi_views` return: a dataset that knows its steps.
 
+    Iterated, it is a `tf.data.Dataset` like any other. `fit` of a pretrainer asks it
+    for the batches of each replica, from any step on, so that tasks stay whole and runs
+    are resumed at once. That holds as well for what `take`, `skip`, `repeat` and
+    `prefetch` make of it. `map`, `batch` and the like give a plain dataset, which
+    `fit` takes as it is.
 
-def stream_of(dataset):
-    """The `ViewStream` behind what `two_views` returned, or `None`.
-
-    `None` as well for a dataset made of such a one, by `map`, `take` or the like.
+    Args:
+        dataset: `tf.data.Dataset` of the views, an epoch each time.
+        stream: `ViewStream`.
+        order: `StepOrder`, or `None` where the length of an epoch is not known.
     """
-    return getattr(dataset, "_keras_tc2_view_stream", None)
+
+    def __init__(self, dataset, stream, order):
+        super().__init__(dataset)
+        self.stream = stream
+        self.order = order
+
+    def take(self, count, name=None):
+        """The first batches of every pass, as in any dataset."""
+        return self._made_by("take", count, name, super().take(count, name))
+
+    def skip(self, count, name=None):
+        """Every pass without its first batches, as in any dataset."""
+        return self._made_by("skip", count, name, super().skip(count, name))
+
+    def repeat(self, count=None, name=None):
+        """Epoch after epoch, as in any dataset."""
+        count = -1 if count is None else count
+        return self._made_by("repeat", count, name, super().repeat(count, name))
+
+    def prefetch(self, buffer_size, name=None):
+        """The same, made ahead."""
+        return ViewDataset(super().prefetch(buffer_size, name), self.stream, self.order)
+
+    def with_options(self, options, name=None):
+        """The same, with options of `tf.data`."""
+        dataset = super().with_options(options, name)
+        return ViewDataset(dataset, self.stream, self.order)
+
+    def _made_by(self, method, count, name, dataset):
+        number = tf.get_static_value(count)
+        if number is None:  # A tensor of a graph: not known before it runs.
+            return ReadDataset(dataset)
+        order = self.order
+        if order is not None:
+            order = getattr(order, method)(int(number))
+        return ViewDataset(dataset, self.stream, order)
+
+    def from_step(self, step, share=WHOLE):
+        """The views of all steps from `step` on, pass after pass, without an end.
+
+        Args:
+            step: int >= 0.
+            share: `Share`.
+
+        Raises:
+            ValueError: if a batch cannot be divided over the replicas and tasks.
+        """
+        return self.stream.from_step(step, share, self.order)
 
 
 def checked_pixels(batch, number, epoch):

@@ -9,8 +9,9 @@ from keras_tc2 import checks
 from keras_tc2.augment import Views
 from keras_tc2.data.epochs import EpochCounter, each_epoch
 from keras_tc2.data.image_batches import image_batches
+from keras_tc2.data.step_order import StepOrder
 from keras_tc2.data.view_maker import view_maker
-from keras_tc2.data.view_stream import ViewStream, remember_stream
+from keras_tc2.data.view_stream import ViewDataset, ViewStream
 
 
 def two_views(
@@ -35,12 +36,13 @@ def two_views(
     through a buffer of `shuffle_buffer` images, which must fit in memory. If such a
     dataset is sorted by class, take a buffer that holds several classes.
 
-    Given as it is to the `fit` of a pretrainer that was made under a `tf.distribute`
-    strategy, `batch_size` is that of all replicas together. The images of a batch are
-    divided over the replicas, each image to one of them, and the part of each replica
-    is cut into its own M blocks, so that every replica has every task. A dataset made
-    of this one, by `take` or `map`, is divided by Keras, which knows no blocks: make
-    it for one recipe only.
+    Given to the `fit` of a pretrainer that was made under a `tf.distribute` strategy,
+    `batch_size` is that of all replicas together. The images of a batch are divided
+    over the replicas, each image to one of them, and the part of each replica is cut
+    into its own M blocks, so that every replica has every task. So are those of what
+    `take`, `skip`, `repeat`, `prefetch` and `with_options` make of this dataset; one
+    made by `map`, `zip` or others is plain, and divided by Keras, which knows no
+    blocks: make it for one recipe only.
 
     Args:
         images: unbatched `tf.data.Dataset` of images `(H, W, C)` or of
@@ -70,7 +72,7 @@ def two_views(
             continue an interrupted run. Defaults to one that starts at 0.
 
     Returns:
-        `tf.data.Dataset` of `(view_1, view_2)`, float32 in [0, 1],
+        `ViewDataset`, a `tf.data.Dataset` of `(view_1, view_2)`, float32 in [0, 1],
         `(batch_size, height, width, channels)`.
 
     Raises:
@@ -118,8 +120,8 @@ def multi_views(images, *, augmentation, **kwargs):
         **kwargs: `batch_size` and the other arguments of `two_views`.
 
     Returns:
-        `tf.data.Dataset` of tuples of views, float32 in [0, 1], which may differ in
-        height and width.
+        `ViewDataset`, a `tf.data.Dataset` of tuples of views, float32 in [0, 1], which
+        may differ in height and width.
 
     Raises:
         ValueError: as `two_views`, or if `augmentation` is not made of `Views`.
@@ -183,9 +185,11 @@ def _views(
         seed=seed,
     )
     views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)
+    order = None
     if num_batches is not None:
         views = views.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return remember_stream(views.prefetch(tf.data.AUTOTUNE), stream)
+        order = StepOrder.of_epochs(num_batches)
+    return ViewDataset(views.prefetch(tf.data.AUTOTUNE), stream, order)
 
 
 def _check_blocks(augmentation, batch_size):

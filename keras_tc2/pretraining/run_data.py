@@ -1,8 +1,10 @@
 """The batches of a run, from any step on, for every replica of a strategy."""
 
+import math
+
 import tensorflow as tf
 
-from keras_tc2.data.view_stream import Share, stream_of
+from keras_tc2.data.view_stream import Share, ViewDataset
 
 
 def steps_in_epoch(dataset, steps_per_epoch, steps_per_execution):
@@ -43,31 +45,35 @@ def from_step(dataset, step, strategy):
     Each replica gets its part of every batch of `data.two_views`, all tasks in it.
     Other datasets are divided by Keras.
     """
-    stream = stream_of(dataset)
-    if stream is None or stream.num_batches is None:
+    if not knows_its_steps(dataset):
         return dataset.repeat().skip(step)
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
-        return stream.from_step(step)
+        return dataset.from_step(step)
 
     def of_worker(context):
         count = num_replicas // context.num_input_pipelines
         first = context.input_pipeline_id * count
-        return stream.from_step(step, Share(num_replicas, first, count))
+        return dataset.from_step(step, Share(num_replicas, first, count))
 
     return strategy.distribute_datasets_from_function(of_worker)
 
 
 def describe(dataset):
     """What tells the data of one run from that of another, as a dict."""
-    stream = stream_of(dataset)
-    if stream is None:
+    if not isinstance(dataset, ViewDataset):
         return {"element_spec": str(dataset.element_spec)}
+    stream = dataset.stream
     return {
         "batch_size": stream.batch_size,
         "blocks": stream.num_blocks,
         "seed": stream.seed,
     }
+
+
+def knows_its_steps(dataset):
+    """Whether it is a `ViewDataset` that can begin at any step."""
+    return isinstance(dataset, ViewDataset) and bool(dataset.order)
 
 
 def divided(arguments, strategy):
@@ -77,16 +83,16 @@ def divided(arguments, strategy):
     the one before has ended.
     """
     arguments = dict(arguments)
-    stream = stream_of(arguments.get("x"))
     if strategy.num_replicas_in_sync == 1:
-        if stream is not None and arguments.get("steps_per_epoch") is not None:
+        given = arguments.get("steps_per_epoch") is not None
+        if given and knows_its_steps(arguments.get("x")):
             arguments["x"] = from_step(arguments["x"], 0, strategy)
         return arguments
     steps_of = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
     for key, steps in steps_of.items():
-        stream = stream_of(arguments.get(key))
-        if stream is not None and stream.num_batches is not None:
-            if arguments.get(steps) is None:
-                arguments[steps] = stream.num_batches
-            arguments[key] = from_step(arguments[key], 0, strategy)
+        dataset = arguments.get(key)
+        if knows_its_steps(dataset):
+            if arguments.get(steps) is None and dataset.order.length != math.inf:
+                arguments[steps] = dataset.order.length
+            arguments[key] = from_step(dataset, 0, strategy)
     return arguments

@@ -1,11 +1,14 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
+import warnings
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.data.view_stream import stream_of
+from keras_tc2.data.view_stream import ViewDataset
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.diagnosis import conflict, diagnose
@@ -355,11 +358,14 @@ class TC2Pretrainer(Pretrainer):
 
     def check_data(self, data):
         """Raises `ValueError` if views come in other blocks than the tasks are."""
-        stream = stream_of(data)
-        blocks = 1 if stream is None else stream.num_blocks
-        if blocks in (1, self.num_tasks) or not isinstance(
-            self.task_assignment, bilevel.BlockAssignment
-        ):
+        if not isinstance(self.task_assignment, bilevel.BlockAssignment):
+            return
+        if not isinstance(data, ViewDataset):
+            if isinstance(data, tf.data.Dataset):
+                self._warn_of_divided_blocks()
+            return
+        blocks = data.stream.num_blocks
+        if blocks in (1, self.num_tasks):
             return
         raise ValueError(
             f"The views come in {blocks} blocks, one for each recipe or source, but "
@@ -367,6 +373,18 @@ class TC2Pretrainer(Pretrainer):
             f"straddle them. Make the model with `num_tasks={blocks}`, or give "
             f"`data.two_views` {self.num_tasks} recipes or a single one. Received: "
             f"num_tasks={self.num_tasks}"
+        )
+
+    def _warn_of_divided_blocks(self):
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas == 1:
+            return
+        warnings.warn(
+            f"Keras divides each batch over {replicas} replicas as it comes, and each "
+            f"cuts its part into {self.num_tasks} blocks as tasks: if the blocks of a "
+            "batch have a meaning, such as a recipe each, replicas mix them. Give "
+            "`fit` what `data.two_views` returned, whose blocks it knows.",
+            stacklevel=4,
         )
 
     def _weights(self, factors, embeddings, order, num_views):

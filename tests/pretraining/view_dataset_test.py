@@ -1,0 +1,101 @@
+"""`fit` on what users make of `data.two_views` before they give it to `fit`."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tc2 import augment, callbacks, data, recipes
+from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from tests import replicas, tiny
+from tests.test_case import TestCase
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (32, *tiny.IMAGE_SHAPE), "uint8")
+NUM_STEPS = 6  # Two epochs of three batches, whoever counts them.
+MADE = {
+    "as it is": (lambda views: views.take(3), {"epochs": 2}),
+    "prefetched": (lambda views: views.take(3).prefetch(1), {"epochs": 2}),
+    "repeated": (
+        lambda views: views.take(3).repeat(),
+        {"epochs": 2, "steps_per_epoch": 3},
+    ),
+    "repeated, taken": (lambda views: views.take(3).repeat().take(6), {"epochs": 1}),
+}
+
+
+def new_views():
+    flips = [augment.RandomHorizontalFlip(), augment.RandomVerticalFlip()]
+    return data.two_views(IMAGES, batch_size=8, augmentation=flips, seed=3)
+
+
+def new_ssl():
+    return SSLPretrainer(
+        tiny.encoder(), objective="nt_xent", projector=ProjectionHead(4)
+    )
+
+
+def new_tc2():
+    return TC2Pretrainer(
+        tiny.encoder(),
+        objective="nt_xent",
+        projector=ProjectionHead(4),
+        num_tasks=2,
+        **recipes.block_tasks(),
+    )
+
+
+def trained(made, strategy=None, **arguments):
+    keras.utils.set_random_seed(1)
+    make, lengths = MADE[made]
+    with (strategy or replicas.strategy(1)).scope():
+        # Only replicas can tear tasks apart.
+        model = (new_tc2 if strategy else new_ssl)()
+        model.compile(keras.optimizers.SGD(0.1))
+    model.fit(make(new_views()), verbose=0, **lengths, **arguments)
+    assert int(model.optimizer.iterations.numpy()) == NUM_STEPS
+    return model.get_weights()
+
+
+def assert_same(actual, expected):
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Stop(Exception):
+    pass
+
+
+class ViewDatasetTest(TestCase):
+    @pytest.mark.parametrize("made", list(MADE)[1:])
+    def test_the_same_steps(self, made):
+        assert_same(trained(made), trained("as it is"))
+
+    def test_replicas_get_whole_tasks(self):
+        expected = trained("as it is", replicas.mirrored(2))
+        for made in ("prefetched", "repeated, taken"):
+            assert_same(trained(made, replicas.mirrored(2)), expected)
+
+    @pytest.mark.parametrize("made", ["repeated", "repeated, taken"])
+    def test_is_resumed_at_once(self, made, tmp_path):
+        checkpoint = callbacks.ResumableCheckpoint(tmp_path, every_steps=1)
+
+        def stop(batch, logs):
+            if batch == 1:
+                raise Stop
+
+        stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        with pytest.raises(Stop):
+            trained(made, callbacks=[checkpoint, stopper])
+        resumed = trained(made, callbacks=[callbacks.ResumableCheckpoint(tmp_path)])
+        assert_same(resumed, trained(made))
+
+    def test_a_plain_dataset_is_said_to_be_divided(self):
+        with replicas.mirrored(2).scope():
+            model = new_tc2()
+        with pytest.warns(UserWarning, match="Keras divides each batch"):
+            model.check_data(new_views().map(lambda *views: views))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.check_data(new_views().repeat().prefetch(1))
