@@ -1,6 +1,6 @@
 """Measuring transfer: features, protocols on them, and reports."""
 
-from keras_tc2.transfer import scores
+from keras_tc2.transfer import merge, scores
 from keras_tc2.transfer.clustering import Clustering, cluster_nmi
 from keras_tc2.transfer.compare_encoders import compare_encoders
 from keras_tc2.transfer.comparison import Comparison, Difference
@@ -60,6 +60,7 @@ __all__ = [
     "knn_accuracy",
     "leave_one_domain_out",
     "linear_probe",
+    "merge",
     "protocol_names",
     "relative_std",
     "retrieval",
