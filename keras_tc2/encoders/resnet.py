@@ -1,9 +1,9 @@
-"""ResNets of KerasCV, with a stem that suits the size of the images."""
+"""ResNet-18, -34 and -50, with a stem that suits the size of the images."""
 
 from keras_tc2 import checks
 from keras_tc2.encoders import arguments
-from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
+from keras_tc2.encoders.resnet_backbone import ResNetBackbone
 
 # Images up to this side lose their resolution in an ImageNet stem.
 SMALL_IMAGE_SIDE = 64
@@ -11,23 +11,22 @@ SMALL_IMAGE_SIDE = 64
 
 @register("resnet18")
 def resnet18(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
-    """ResNet-18, second version [1], of KerasCV.
+    """ResNet-18, second version [1].
 
     Args:
         input_shape: (height, width, channels).
-        width: int. Channels of the first stage; each of the next three doubles
-            them, and the last is the feature dimension. The ImageNet stem of KerasCV
-            gives 64 channels and takes no other width.
+        width: int. Channels of the stem and the first stage; each of the next three
+            doubles them, and the last is the feature dimension.
         stem: `"imagenet"` (7x7 convolution of stride 2, then max pooling), `"small"`
             (3x3 convolution of stride 1) or `"auto"`: small for images of at most 64
             pixels on the shorter side.
         batch_norm_momentum: float in [0, 1]. Momentum of the moving statistics.
-            KerasCV's 0.99 needs a thousand steps before they are of use.
+            Keras's 0.99 needs a thousand steps before they are of use.
 
     Returns:
-        A KerasCV backbone for images of any size. Its `pyramid_level_inputs` count
-        the stages as P2 to P5; under the small stem their strides are 1, 2, 4 and 8
-        in place of 4, 8, 16 and 32.
+        `ResNetBackbone` for images of any size. Its `pyramid_level_inputs` count the
+        stages as P2 to P5; under the small stem their strides are 1, 2, 4 and 8 in
+        place of 4, 8, 16 and 32.
 
     References:
         - [1] He et al., 2016, arXiv 1603.05027
@@ -47,7 +46,7 @@ def resnet34(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
 def resnet50(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
     """ResNet-50, of bottleneck blocks; the feature dimension is 32 times `width`.
 
-    Arguments and result as of `resnet18`; the ImageNet stem takes any width.
+    Arguments and result as of `resnet18`.
     """
     structure = {"stackwise_blocks": [3, 4, 6, 3], "block_type": "block"}
     return _resnet("resnet50", structure, input_shape, width, stem, batch_norm_momentum)
@@ -61,24 +60,12 @@ def _resnet(name, structure, input_shape, width, stem, batch_norm_momentum):
     if stem == "auto":
         small = min(input_shape[:2]) <= SMALL_IMAGE_SIDE
         stem = "small" if small else "imagenet"
-    if stem == "imagenet" and structure["block_type"] == "basic_block" and width != 64:
-        raise ValueError(
-            f"{name} with the ImageNet stem needs width=64. Received: width={width}, "
-            f'input_shape={input_shape}. Use width=64, stem="small" or "resnet50".'
-        )
-    structure |= {
-        "stackwise_filters": [width, 2 * width, 4 * width, 8 * width],
-        "stackwise_strides": [1, 2, 2, 2],
-        "input_shape": (None, None, input_shape[2]),
-        "name": f"{name}_backbone",
-    }
-    if stem == "imagenet":
-        from keras_cv.models import ResNetV2Backbone
-
-        backbone = ResNetV2Backbone(include_rescaling=False, **structure)
-        return with_batch_norm_momentum(backbone, batch_norm_momentum)
-    from keras_tc2.encoders.small_image_resnet import SmallImageResNetBackbone
-
-    return SmallImageResNetBackbone(
-        batch_norm_momentum=batch_norm_momentum, **structure
+    return ResNetBackbone(
+        **structure,
+        stackwise_filters=[width, 2 * width, 4 * width, 8 * width],
+        stackwise_strides=[1, 2, 2, 2],
+        stem=stem,
+        input_shape=(None, None, input_shape[2]),
+        batch_norm_momentum=batch_norm_momentum,
+        name=f"{name}_backbone",
     )

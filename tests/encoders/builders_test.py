@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks import models
 from keras_tc2 import encoders
-from keras_tc2.encoders.small_image_resnet import SmallImageResNetBackbone
+from keras_tc2.encoders.resnet_backbone import ResNetBackbone
 from keras_tc2.encoders.strides import fit_strides
 from keras_tc2.layers import stock_normalizations
 from tests.test_case import TestCase
@@ -87,19 +88,16 @@ class BuildersTest(TestCase):
         assert type(reloaded.backbone) is type(encoder.backbone)
 
 
-class KerasCVBackboneTest(TestCase):
+class BackboneTest(TestCase):
     @pytest.mark.parametrize(
         "name", ["resnet18", "efficientnet_v2_b0", "mobilenet_v3_small"]
     )
-    def test_is_a_backbone_with_pyramid_levels(self, built, name):
-        from keras_cv.models import Backbone
-
+    def test_has_pyramid_levels(self, built, name):
         backbone = built(name).backbone
-        assert isinstance(backbone, Backbone)
         for layer in backbone.pyramid_level_inputs.values():
             assert backbone.get_layer(layer).output is not None
 
-    def test_small_image_resnet_saves_and_loads(self, built, tmp_path):
+    def test_resnet_saves_and_loads(self, built, tmp_path):
         backbone = built("resnet18").backbone
         backbone.save(tmp_path / "backbone.keras")
         reloaded = keras.saving.load_model(tmp_path / "backbone.keras")
@@ -131,12 +129,13 @@ class KerasCVBackboneTest(TestCase):
             assert momenta
             assert set(momenta) == {0.7}
 
-    def test_small_image_resnet_keeps_its_momentum(self, tmp_path):
-        backbone = SmallImageResNetBackbone(
+    def test_resnet_keeps_its_momentum(self, tmp_path):
+        backbone = ResNetBackbone(
             stackwise_filters=[4],
             stackwise_blocks=[1],
             stackwise_strides=[1],
             block_type="basic_block",
+            stem="small",
             input_shape=(32, 32, 3),
             batch_norm_momentum=0.7,
         )
@@ -144,7 +143,7 @@ class KerasCVBackboneTest(TestCase):
         reloaded = keras.saving.load_model(tmp_path / "backbone.keras")
         assert reloaded.get_layer("post_bn").momentum == 0.7
 
-    def test_small_image_resnet_takes_its_strides_in_the_first_blocks(self, built):
+    def test_resnet_takes_its_strides_in_the_first_blocks(self, built):
         backbone = built("resnet18").backbone
         model = keras.Model(
             backbone.inputs,
@@ -157,11 +156,25 @@ class KerasCVBackboneTest(TestCase):
         assert [x.shape[1] for x in outputs] == [32, 16, 8, 4]
 
     def test_imagenet_stem_for_large_images(self):
-        from keras_cv.models import ResNetV2Backbone
-
         encoder = encoders.create("resnet50", input_shape=(96, 96, 3), width=4)
-        assert type(encoder.backbone) is ResNetV2Backbone
+        assert encoder.backbone.stem == "imagenet"
+        sides = {"P2": 24, "P3": 12, "P4": 6, "P5": 3}
         assert encoder.backbone.compute_output_shape((1, 96, 96, 3))[1:3] == (3, 3)
+        levels = encoder.backbone.pyramid_level_inputs
+        outputs = [encoder.backbone.get_layer(levels[level]).output for level in sides]
+        maps = keras.Model(encoder.backbone.inputs, outputs)(np.zeros((1, 96, 96, 3)))
+        assert [x.shape[1] for x in maps] == list(sides.values())
+
+    @pytest.mark.parametrize(
+        ("name", "parameters", "multiply_adds"),
+        # He et al., 2016, table 1, without the classifier.
+        [("resnet18", 11.18e6, 1.81e9), ("resnet50", 23.51e6, 4.09e9)],
+    )
+    def test_the_paper_s_size(self, name, parameters, multiply_adds):
+        encoder = encoders.create(name, input_shape=(224, 224, 3))
+        assert abs(encoder.count_params() / parameters - 1) < 0.005
+        found = models.multiply_adds(encoder.network, (224, 224, 3))
+        assert abs(found / multiply_adds - 1) < 0.03
 
     def test_detection_and_segmentation_models_take_it(self):
         from keras_cv.models import DeepLabV3Plus, RetinaNet

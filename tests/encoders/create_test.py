@@ -94,7 +94,6 @@ class CreateTest(TestCase):
             ("convnet", {"value_range": (1, 1)}, "low < high"),
             ("resnet18", {"width": 0}, "`width`.*>= 1"),
             ("resnet18", {"stem": "large"}, "`stem`.*'small'"),
-            ("resnet18", {"width": 8, "stem": "imagenet"}, "width=64"),
             ("efficientnet_v2_b0", {"total_stride": 3}, "`total_stride`.*3"),
             ("efficientnet_v2_b0", {"width_multiplier": 99}, "width_multiplier"),
             ("efficientnet_v2_b0", {"depth_multiplier": 99}, "depth_multiplier"),
