@@ -24,15 +24,14 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
+from few_labels import accuracies, differences, few, load, table
 from run_folder import check_settings, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
 
-DATA = pathlib.Path(__file__).parent / "data"
 SHAPE = (28, 28, 1)
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -54,12 +53,6 @@ _TUNING = flags.DEFINE_integer("fine_tuning_epochs", 10, "At most; 0 for none.")
 _RESIDUAL = flags.DEFINE_integer(
     "residual_steps", 150, "Steps of residual features; 0 for none."
 )
-
-
-def load(name, split):
-    """All images and labels of a dataset, as arrays."""
-    pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-    return tc2.data.as_arrays(pairs)
 
 
 def new_encoder(seed, **arguments):
@@ -151,57 +144,6 @@ class Residual:
         return keras.Sequential([keras.Input(SHAPE), target, normalization, head])
 
 
-def few(labels, number, seed):
-    """Positions of `number` images of each class."""
-    rng = np.random.default_rng([seed, number])
-    classes = [np.flatnonzero(labels == value) for value in np.unique(labels)]
-    return np.concatenate([rng.permutation(c)[:number] for c in classes])
-
-
-def accuracies(runs):
-    """`{labels a class: {method: {seed: accuracy}}}`."""
-    found = {}
-    for record in sorted(runs, key=lambda r: (r["labels_per_class"], r["seed"])):
-        methods = found.setdefault(str(record["labels_per_class"]), {})
-        for name, accuracy in record["accuracy"].items():
-            methods.setdefault(name, {})[record["seed"]] = 100 * accuracy
-    return found
-
-
-def table(found):
-    """One row a method, one column a number of labels: mean and sd over draws."""
-    rows = list(dict.fromkeys(name for methods in found.values() for name in methods))
-    lines = [
-        f"| labels a class | {' | '.join(found)} |",
-        "|---|" + "---:|" * len(found),
-    ]
-    for name in rows:
-        cells = []
-        for methods in found.values():
-            values = list(methods.get(name, {}).values())
-            spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.1f}{spread}" if values else "–")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def differences(found, name):
-    """A method minus each other one, paired by draw: mean, sd, draws, draws above."""
-    gaps = {}
-    for number, methods in found.items():
-        for other, values in methods.items():
-            pairs = [methods[name][seed] - value for seed, value in values.items()]
-            spread = round(float(np.std(pairs, ddof=1)), 2) if len(pairs) > 1 else None
-            gaps.setdefault(other, {})[number] = {
-                "mean": round(float(np.mean(pairs)), 2),
-                "sd": spread,
-                "draws": len(pairs),
-                "above": int(np.sum(np.array(pairs) > 0)),
-            }
-    del gaps[name]
-    return gaps
-
-
 def main(_):
     """Makes what is missing, draw after draw, and the picture."""
     logging.set_verbosity(logging.WARNING)
@@ -274,7 +216,7 @@ def report(folder):
         "attention_minus": differences(found, "selective attention"),
     }
     write(folder / "results.json", json.dumps(record, indent=1) + "\n")
-    text = table(found)
+    text = table("labels a class", found)
     write(folder / "table.md", text + "\n")
     return text
 

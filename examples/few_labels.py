@@ -1,0 +1,69 @@
+"""Draws of few labelled images, and tables over such draws."""
+
+import pathlib
+
+import numpy as np
+
+import keras_tc2 as tc2
+from keras_tc2.transfer.markdown_table import markdown_table
+
+DATA = pathlib.Path(__file__).parent / "data"
+
+
+def load(name, split):
+    """All images and labels of a dataset, as arrays."""
+    pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
+    return tc2.data.as_arrays(pairs)
+
+
+def few(labels, number, seed):
+    """Positions of `number` images of each class."""
+    rng = np.random.default_rng([seed, number])
+    classes = [np.flatnonzero(labels == value) for value in np.unique(labels)]
+    return np.concatenate([rng.permutation(c)[:number] for c in classes])
+
+
+def accuracies(runs):
+    """`{labels a class: {method: {seed: accuracy}}}`."""
+    found = {}
+    for record in sorted(runs, key=lambda r: (r["labels_per_class"], r["seed"])):
+        methods = found.setdefault(str(record["labels_per_class"]), {})
+        for name, accuracy in record["accuracy"].items():
+            methods.setdefault(name, {})[record["seed"]] = 100 * accuracy
+    return found
+
+
+def table(corner, found):
+    """One row a method: mean and standard deviation over draws.
+
+    Args:
+        corner: str, what the columns are.
+        found: `{column: {method: {seed: percent}}}`.
+    """
+    rows = list(dict.fromkeys(name for methods in found.values() for name in methods))
+    lines = []
+    for name in rows:
+        cells = []
+        for methods in found.values():
+            values = list(methods.get(name, {}).values())
+            spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.1f}{spread}" if values else "–")
+        lines.append([name, *cells])
+    return markdown_table([corner, *found], lines, num_text_columns=1)
+
+
+def differences(found, name):
+    """A method minus each other one, paired by draw: mean, sd, draws, draws above."""
+    gaps = {}
+    for number, methods in found.items():
+        for other, values in methods.items():
+            pairs = [methods[name][seed] - value for seed, value in values.items()]
+            spread = round(float(np.std(pairs, ddof=1)), 2) if len(pairs) > 1 else None
+            gaps.setdefault(other, {})[number] = {
+                "mean": round(float(np.mean(pairs)), 2),
+                "sd": spread,
+                "draws": len(pairs),
+                "above": int(np.sum(np.array(pairs) > 0)),
+            }
+    del gaps[name]
+    return gaps
