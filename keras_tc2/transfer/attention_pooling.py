@@ -14,6 +14,10 @@ QUERIES = {
 }
 
 
+# No attention: a learned factor for each encoder and dimension, whatever the sample.
+SCALING = "scaling"
+
+
 class AttentionPooling(keras.layers.Layer):
     """Features of several encoders as one, weighted sample by sample.
 
@@ -26,7 +30,7 @@ class AttentionPooling(keras.layers.Layer):
         feature_dims: list of ints, D_m.
         dim: int.
         temperature: float.
-        query: one of `QUERIES`.
+        query: one of `QUERIES`, or `SCALING`.
         seed: int.
 
     Call arguments:
@@ -34,7 +38,7 @@ class AttentionPooling(keras.layers.Layer):
 
     Returns:
         `(pooled, attention)`: `(batch, dim)`, and `(batch, encoders)`, whose rows sum
-        to one.
+        to one. Under `SCALING` they are the mean factors, which may sum to anything.
     """
 
     def __init__(self, feature_dims, *, dim, temperature, query, seed, **kwargs):
@@ -61,6 +65,14 @@ class AttentionPooling(keras.layers.Layer):
         self.to_query = dense(0, dim, use_bias=False, kernel_initializer="zeros")
         self.to_key = dense(1, dim, use_bias=False)
         self.to_value = dense(2, dim, use_bias=False)
+        if query == SCALING:
+            self.to_query.trainable = self.to_key.trainable = False
+            number = len(feature_dims)
+            self.scaling = self.add_weight(
+                shape=(number, dim),
+                initializer=keras.initializers.Constant(1 / number),
+                name="scaling",
+            )
         self.built = True
 
     def _constant(self, shape, initializer, name):
@@ -92,6 +104,11 @@ class AttentionPooling(keras.layers.Layer):
             part = (part - self.means[m]) / self.scales[m]
             adapted.append(self.normalizations[m](self.adapters[m](part)))
         adapted = ops.stack(adapted, axis=1)
+        if self.query == SCALING:
+            scaled = ops.sum(adapted * self.scaling, axis=1)
+            factors = ops.mean(at_least_float32(self.scaling), axis=-1)
+            rows = ops.zeros_like(adapted[:, :, 0], dtype=factors.dtype)
+            return self.to_value(scaled), rows + factors
         query = at_least_float32(self.to_query(QUERIES[self.query](adapted)))
         keys = at_least_float32(self.to_key(adapted))
         scores = ops.einsum("bd,bmd->bm", query, keys)

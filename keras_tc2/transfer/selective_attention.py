@@ -6,7 +6,11 @@ from keras import ops
 
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.transfer.attention_figure import attention_figure
-from keras_tc2.transfer.attention_pooling import QUERIES, AttentionPooling
+from keras_tc2.transfer.attention_pooling import (
+    QUERIES,
+    SCALING,
+    AttentionPooling,
+)
 from keras_tc2.transfer.features import resolved
 from keras_tc2.transfer.frozen_classifier import FrozenClassifier
 from keras_tc2.transfer.several_encoders import feature_dim_of, features_of_each
@@ -41,9 +45,12 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         dim: int >= 1. Width of u. Defaults to `64`.
         temperature: float > 0. Defaults to `1.0`.
         query: `"mean"` as above; `"learned"`, the same query for all samples; `"none"`,
-            equal weights. Defaults to `"mean"`.
+            equal weights; `"scaling"`, no attention but learned factors ω_m, one a
+            dimension, as ScaLearn scales the outputs of its sources [2]: logits =
+            W_c W_v Σ_m ω_m ⊙ u_m + b. They start at 1 / encoders and need not sum to
+            one. Defaults to `"mean"`.
         entropy_weight: float >= 0. Above zero, attention concentrates. Defaults to
-            `0.0`.
+            `0.0`, which `"scaling"` requires.
         cache_dir: str, path or `None`. Folder that keeps features. Defaults to `None`.
         batch_size: int >= 1. Images encoded at once. Defaults to `256`.
         seed: int >= 0. Of the initial weights. Defaults to `0`.
@@ -78,6 +85,7 @@ class SelectiveAttentionClassifier(FrozenClassifier):
 
     References:
         - [1] Yao et al., 2022, arXiv 2204.05248
+        - [2] Frohmann et al., 2023, arXiv 2310.01217
     """
 
     def __init__(
@@ -104,8 +112,13 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         self.num_classes = integer("num_classes", num_classes, at_least=2)
         self.dim = integer("dim", dim)
         self.temperature = positive("temperature", temperature)
-        self.query = one_of("query", query, QUERIES)
+        self.query = one_of("query", query, [*QUERIES, SCALING])
         self.entropy_weight = non_negative("entropy_weight", entropy_weight)
+        if query == SCALING and entropy_weight:
+            raise ValueError(
+                "Factors of `query='scaling'` are no distribution and have no entropy: "
+                f"leave out `entropy_weight`. Received: {entropy_weight}"
+            )
         self.cache_dir = None if cache_dir is None else str(cache_dir)
         self.batch_size = integer("batch_size", batch_size)
         self.seed = integer("seed", seed, at_least=0)
@@ -218,7 +231,8 @@ class SelectiveAttentionClassifier(FrozenClassifier):
             x: images or features, as in `fit`.
 
         Returns:
-            Float array `(N, encoders)`; every row sums to one.
+            Float array `(N, encoders)`; every row sums to one. Of `query="scaling"`
+            the mean factor of each encoder, the same in every row.
         """
         return ops.convert_to_numpy(self.pooling(self._encoded(x)[0])[1])
 

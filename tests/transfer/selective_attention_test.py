@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -123,6 +125,39 @@ class AttentionTest(TestCase):
             other.attention(permuted), model.attention(parts)[:, order], atol=1e-6
         )
         self.assert_close(other(permuted), model(parts), atol=1e-5)
+
+    def test_scaling(self):
+        model = classifier(query="scaling")
+        # Factors start as equal weights do, and are the only new weights.
+        equal, parts = classifier(query="none"), features()
+        equal.set_weights(
+            [v.numpy() for v in model.weights if v is not model.pooling.scaling]
+        )
+        self.assert_close(model(parts), equal(parts), atol=1e-5)
+        self.assert_close(model.attention(parts), 1 / 3)
+        factors = np.random.default_rng(0).normal(size=(3, 8)).astype("float32")
+        model.pooling.scaling.assign(factors)
+        pooling = model.pooling
+        scaled = sum(
+            factor * pooling.normalizations[m](pooling.adapters[m](part)).numpy()
+            for m, (factor, part) in enumerate(zip(factors, parts, strict=True))
+        )
+        logits = scaled @ pooling.to_value.kernel.numpy() @ model.classifier.kernel
+        self.assert_close(model(parts), logits, rtol=1e-4, atol=1e-4)
+        self.assert_close(
+            model.attention(parts), np.tile(factors.mean(1), (12, 1)), atol=1e-6
+        )
+
+    def test_scaling_is_learned_and_saved(self, tmp_path):
+        model, parts = classifier(query="scaling"), features()
+        model.compile(keras.optimizers.Adam(0.1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(parts, LABELS, epochs=2, verbose=0)
+        assert np.std(model.pooling.scaling) > 0.01
+        model.save(tmp_path / "scaling.keras")
+        reloaded = keras.saving.load_model(tmp_path / "scaling.keras")
+        np.testing.assert_array_equal(reloaded(parts), model(parts))
 
     def test_entropy_weight_concentrates(self):
         parts, spread = features(), {}
@@ -258,6 +293,7 @@ class ErrorsTest(TestCase):
             ({"dim": 0}, "`dim` must be an integer"),
             ({"temperature": 0.0}, "`temperature` must be"),
             ({"query": "max"}, "`query` must be one of"),
+            ({"query": "scaling", "entropy_weight": 0.1}, "no entropy"),
             ({"entropy_weight": -1.0}, "`entropy_weight` must be"),
         ],
     )
