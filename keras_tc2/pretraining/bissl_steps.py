@@ -13,6 +13,7 @@ from keras_tc2.pretraining.bissl_phases import Phase
 from keras_tc2.pretraining.bissl_progress import PhaseProgress
 from keras_tc2.pretraining.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.replicas import num_replicas, sum_over_replicas
+from keras_tc2.pretraining.workers import reducible
 
 
 class BiSSLSteps(BiSSLLevels):
@@ -127,7 +128,7 @@ class BiSSLSteps(BiSSLLevels):
         measured, kept, embeddings = step(unpack_views(views), images, labels)
         self.step_count.assign_add(1)
         self._measure(measured, kept, embeddings)
-        return self.get_metrics_result()
+        return reducible(self.get_metrics_result(), self.distribute_strategy)
 
     def _warm_up_step(self, batch, images, labels):
         self.downstream.check_batch(images, labels)
@@ -192,7 +193,7 @@ class BiSSLSteps(BiSSLLevels):
             "upper_loss": self.downstream.upper_loss(images, labels, training=False),
         }
         self._measure(measured, tf.constant(True), embeddings)
-        return super().get_metrics_result()
+        return reducible(super().get_metrics_result(), self.distribute_strategy)
 
     def _measure(self, measured, kept, embeddings):
         """Tracks what a step has measured."""

@@ -11,7 +11,7 @@ from keras_tc2.pretraining.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.forward import assigned, first_two
 from keras_tc2.pretraining.nonfinite import SkippedUpdates, all_replicas, apply_if
 from keras_tc2.pretraining.replicas import num_replicas
-from keras_tc2.pretraining.workers import workers
+from keras_tc2.pretraining.workers import reducible
 
 
 class TrainingStep(keras.Model):
@@ -256,10 +256,7 @@ class TrainingStep(keras.Model):
         self.embedding_std.update_state(embeddings[0], finite)
         embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
         logs = self.compute_metrics(None, embeddings_1, embeddings_2)
-        if workers(self.distribute_strategy)[0] > 1:
-            # Keras averages the logs of several workers over their first axis.
-            logs = {name: ops.reshape(value, (1,)) for name, value in logs.items()}
-        return logs
+        return reducible(logs, self.distribute_strategy)
 
     def get_compile_config(self):
         """The arguments of `compile`, for a saved model to be compiled again."""
