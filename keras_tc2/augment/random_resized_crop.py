@@ -22,8 +22,8 @@ class RandomResizedCrop(ImageAugmentation):
     `aspect_range`, the place uniform. As in torchvision, up to ten boxes are drawn and
     the first that fits in the image counts; if none does, the centred box of the whole
     image, trimmed to the aspect range. Boxes are continuous: they need not start or
-    end at a pixel border. Resizing does not antialias, so let the images come at
-    about the size of the views.
+    end at a pixel border. A box larger than `size` shrinks with antialiasing, like
+    Pillow's and torchvision's: the kernel is as wide as the shrinkage.
 
     Args:
         size: int or pair of ints (height, width): the size to return.

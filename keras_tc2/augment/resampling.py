@@ -1,4 +1,4 @@
-"""Cutting a box out of every image of a batch, and resizing it to one common size."""
+"""Cutting a box out of every image of a batch, and resizing without aliasing."""
 
 import tensorflow as tf
 
@@ -8,13 +8,16 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 def crop_and_resize(images, boxes, size, interpolation):
-    """Samples one box of each image on a regular grid.
+    """Samples one box of each image on a regular grid, with antialiasing.
 
     Output pixel i of an axis lies at `start + (i + 0.5) * extent / size - 0.5` in
-    input pixels, so pixel centres correspond and a box may start between pixels. Both
-    interpolations are separable: one matrix an axis and image. Neighbours beyond the
-    box but inside the image count; beyond the image, weights are dropped and the rest
-    normalised, as `tf.image.resize` does. There is no antialiasing.
+    input pixels, so pixel centres correspond and a box may start between pixels. Where
+    an axis of a box shrinks, its kernel is widened by `extent / size`, so that every
+    input pixel counts. Both interpolations are separable: one matrix an axis and image.
+    Neighbours beyond the box but inside the image count; beyond the image, weights are
+    dropped and the rest normalised. This is Pillow's `Image.resize(size, resample,
+    box)` in floats. torchvision crops first, at whole pixels, so that neighbours beyond
+    the box do not count there; whole images come out the same.
 
     Args:
         images: float32 tensor `(batch, height, width, channels)`.
@@ -33,12 +36,34 @@ def crop_and_resize(images, boxes, size, interpolation):
     return apply_separable(images, rows, columns)
 
 
+def resize(images, size):
+    """Whole images of any range in another size, bilinear, with antialiasing.
+
+    What `tf.image.resize(antialias=True)` gives, which XLA cannot compile.
+
+    Args:
+        images: float tensor `(batch, height, width, channels)`.
+        size: pair of ints, the height and width to return.
+
+    Returns:
+        Tensor `(batch, *size, channels)` of the type of `images`.
+    """
+    for axis, equation in enumerate(("oh,bhwc->bowc", "ow,bhwc->bhoc")):
+        length = tf.shape(images)[axis + 1]
+        extent = tf.cast(length, tf.float32)[None]
+        weights = _weights(tf.zeros(1), extent, length, size[axis], "bilinear")
+        images = tf.einsum(equation, tf.cast(weights[0], images.dtype), images)
+    return images
+
+
 def _weights(start, extent, length, out_length, interpolation):
     """Matrices `(batch, out_length, length)` that resample one axis."""
     centres = (tf.range(out_length, dtype=tf.float32) + 0.5) / out_length
     positions = start[:, None] + centres * extent[:, None] - 0.5
-    pixels = tf.range(tf.cast(length, tf.float32))
-    distances = tf.abs(positions[..., None] - pixels)
+    pixels = tf.range(tf.cast(length, tf.float32))[None]
+    # Both in units of the kernel's width: no pass more over the matrices.
+    width = tf.maximum(extent / out_length, 1.0)[:, None]
+    distances = tf.abs((positions / width)[:, :, None] - (pixels / width)[:, None, :])
     kernel = _bicubic if interpolation == "bicubic" else _bilinear
     weights = kernel(distances)
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)

@@ -5,6 +5,8 @@ import dataclasses
 import keras
 from keras import ops
 
+from keras_tc2.augment.resampling import resize
+
 
 @dataclasses.dataclass(frozen=True)
 class Forward:
@@ -77,11 +79,11 @@ def map_groups(function, tensors, groups):
 
 
 def resize_to_fit(view, image_shape):
-    """The view in the encoder's image size, bilinear; as it is if that is free."""
+    """The view in the encoder's size, antialiased; as it is if that is free."""
     size = image_shape[:2]
     if None in size or tuple(view.shape[1:3]) == tuple(size):
         return view
-    return ops.image.resize(view, size, interpolation="bilinear")
+    return resize(view, size)
 
 
 def call_layers(layers, weights, x, *, training):

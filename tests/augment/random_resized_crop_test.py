@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_tc2 import augment
-from keras_tc2.augment.resampling import crop_and_resize
+from keras_tc2.augment.resampling import crop_and_resize, resize
 from tests.test_case import TestCase
 
 
@@ -17,24 +18,32 @@ def cubic(t):
     return 0.0
 
 
-def sample(signal, position, kernel):
-    """One value of a signal `(n, ...)` between its pixels."""
-    weights = np.array([kernel(position - pixel) for pixel in range(len(signal))])
-    return np.tensordot(weights / weights.sum(), signal, 1)
+def sample(signal, position, kernel, width):
+    """One value of a signal `(n, ...)` between its pixels, by a widened kernel."""
+    weights = [kernel((position - pixel) / width) for pixel in range(len(signal))]
+    return np.tensordot(np.array(weights) / np.sum(weights), signal, 1)
 
 
 def resize_slowly(image, box, size, kernel):
-    top, left, height, width = box
-    rows = [
-        sample(image, top + (i + 0.5) * height / size[0] - 0.5, kernel)
-        for i in range(size[0])
+    for start, extent, length in zip(box[:2], box[2:], size, strict=True):
+        step = extent / length
+        values = [
+            sample(image, start + (i + 0.5) * step - 0.5, kernel, max(step, 1))
+            for i in range(length)
+        ]
+        image = np.stack(values).swapaxes(0, 1)
+    return image
+
+
+def resize_by_pillow(image, box, size, resample):
+    """Pillow's resampling in floats, which torchvision's antialiasing follows."""
+    top, left, height, width = (float(number) for number in box)
+    edges = (left, top, left + width, top + height)
+    channels = [
+        Image.fromarray(channel).resize(size[::-1], resample, box=edges)
+        for channel in np.moveaxis(image, -1, 0)
     ]
-    turned = np.stack(rows).swapaxes(0, 1)
-    columns = [
-        sample(turned, left + (j + 0.5) * width / size[1] - 0.5, kernel)
-        for j in range(size[1])
-    ]
-    return np.stack(columns).swapaxes(0, 1)
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 class RandomResizedCropTest(TestCase):
@@ -72,6 +81,14 @@ class RandomResizedCropTest(TestCase):
         correlations = np.corrcoef(list(uniform.values())) - np.eye(4)
         assert np.abs(correlations).max() < 0.03
 
+    def test_aspect_is_width_over_height(self):
+        crop = augment.RandomResizedCrop(
+            4, area_range=(0.1, 0.3), aspect_range=(1.5, 2.0)
+        )
+        boxes = crop.boxes((500, 40, 40, 3), (0, 1)).numpy().astype("float64")
+        aspect = boxes[:, 3] / boxes[:, 2]
+        assert aspect.min() > 1.5 - 1e-6 and aspect.max() < 2 + 1e-6
+
     def test_boxes_that_never_fit_become_the_trimmed_whole_image(self):
         crop = augment.RandomResizedCrop(4, area_range=(1, 1), aspect_range=(0.75, 1.2))
         boxes = crop.boxes((3, 20, 60, 3), (0, 0))
@@ -85,20 +102,53 @@ class RandomResizedCropTest(TestCase):
         )
         self.assert_close(crop.augment(images, (0, 1)), images)
 
-    @pytest.mark.parametrize(
-        ("interpolation", "size"),
-        [("bilinear", (5, 6)), ("bilinear", (13, 20)), ("bicubic", (13, 20))],
-    )
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    @pytest.mark.parametrize("size", [(5, 6), (3, 20), (13, 20)])
     def test_the_whole_image_resizes_as_in_tensorflow(self, interpolation, size):
         images = np.random.default_rng(0).random((2, 7, 9, 3), dtype="float32")
         boxes = tf.constant([[0.0, 0.0, 7.0, 9.0]] * 2)
-        # Antialiasing changes nothing when enlarging, but without it TensorFlow reads
-        # the bicubic kernel from a coarse table.
-        expected = tf.image.resize(
-            images, size, method=interpolation, antialias=size > (7, 9)
-        )
+        expected = tf.image.resize(images, size, method=interpolation, antialias=True)
         actual = crop_and_resize(images, boxes, size, interpolation)
         self.assert_close(actual, np.clip(expected, 0, 1), atol=2e-6)
+        if interpolation == "bilinear":
+            self.assert_close(resize(images * 9, size), expected * 9, atol=2e-5)
+
+    @pytest.mark.parametrize(
+        ("interpolation", "resample"),
+        [
+            ("bilinear", Image.Resampling.BILINEAR),
+            ("bicubic", Image.Resampling.BICUBIC),
+        ],
+    )
+    def test_boxes_resize_as_in_pillow(self, interpolation, resample):
+        images = np.random.default_rng(2).random((5, 40, 31, 2), dtype="float32")
+        # Whole, shrinking, enlarging, shrinking along one axis, at two borders.
+        boxes = np.float32(
+            [
+                (0, 0, 40, 31),
+                (3.3, 1.7, 30.2, 27.9),
+                (11.4, 9.2, 4.5, 3.3),
+                (2.0, 20.5, 35.0, 4.25),
+                (12.0, 0.0, 28.0, 31.0),
+            ]
+        )
+        size = (6, 9)
+        expected = [
+            resize_by_pillow(image, box, size, resample).clip(0, 1)
+            for image, box in zip(images, boxes, strict=True)
+        ]
+        actual = crop_and_resize(images, tf.constant(boxes), size, interpolation)
+        self.assert_close(actual, np.stack(expected), atol=5e-6)
+
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    def test_shrinking_leaves_no_moire(self, interpolation):
+        board = np.indices((256, 256)).sum(0) % 2
+        images = np.repeat(board[None, :, :, None], 2, 0).astype("float32")
+        boxes = tf.constant([[0.0, 0.0, 256.0, 256.0], [3.3, 5.1, 215.0, 190.0]])
+        compiled = tf.function(crop_and_resize, jit_compile=True)
+        views = compiled(tf.constant(images), boxes, (32, 32), interpolation).numpy()
+        # Beyond the image half of the kernel is dropped.
+        assert np.abs(views[:, 1:-1, 1:-1] - 0.5).max() < 0.01
 
     @pytest.mark.parametrize(
         ("interpolation", "kernel"),
