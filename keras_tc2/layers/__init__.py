@@ -3,6 +3,7 @@
 from keras_tc2.layers.batch_normalization import BatchNormalization
 from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.factor_extractor import FactorExtractor
+from keras_tc2.layers.gradient_reversal import GradientReversal
 from keras_tc2.layers.group_normalization import GroupNormalization
 from keras_tc2.layers.layer_normalization import LayerNormalization
 from keras_tc2.layers.projection_head import ProjectionHead
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNormalization",
     "Conv2D",
     "FactorExtractor",
+    "GradientReversal",
     "GroupNormalization",
     "LayerNormalization",
     "ProjectionHead",
