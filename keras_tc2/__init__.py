@@ -17,17 +17,19 @@ from keras_tc2 import (
     hub,
     layers,
     objectives,
+    optimizers,
     pretraining,
     provenance,
     recipes,
     transfer,
 )
-from keras_tc2.encoders import Encoder, from_pretrained
+from keras_tc2.encoders import Classifier, Encoder, from_pretrained
 from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from keras_tc2.version import __version__
 
 __all__ = [
     "BiSSLTrainer",
+    "Classifier",
     "Encoder",
     "SSLPretrainer",
     "TC2Pretrainer",
@@ -41,6 +43,7 @@ __all__ = [
     "hub",
     "layers",
     "objectives",
+    "optimizers",
     "pretraining",
     "provenance",
     "recipes",

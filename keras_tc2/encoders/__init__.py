@@ -3,6 +3,7 @@
 The builders are exported for their docstrings; call them through `create`.
 """
 
+from keras_tc2.encoders.classifier import Classifier
 from keras_tc2.encoders.convnet import convnet
 from keras_tc2.encoders.create import create
 from keras_tc2.encoders.efficientnet import efficientnet_v2_b0
@@ -14,6 +15,7 @@ from keras_tc2.encoders.resnet import resnet18, resnet34, resnet50
 from keras_tc2.encoders.vit import vit_tiny
 
 __all__ = [
+    "Classifier",
     "Encoder",
     "convnet",
     "create",

@@ -189,6 +189,13 @@ class Encoder(Publishable, keras.Model):
         }
         if self.recipe is None:
             config["network"] = keras.saving.serialize_keras_object(self.network)
+        elif self.trainable:
+            # A recipe knows nothing of what was frozen since.
+            config["frozen_layers"] = [
+                position
+                for position, layer in enumerate(self.network._flatten_layers())
+                if not layer.trainable
+            ]
         return config
 
     @classmethod
@@ -201,7 +208,12 @@ class Encoder(Publishable, keras.Model):
             from keras_tc2.encoders.create import create_from_recipe
 
             config.pop("network")
-            return create_from_recipe(recipe, **config)
+            frozen = set(config.pop("frozen_layers", ()))
+            encoder = create_from_recipe(recipe, **config)
+            if frozen:
+                for position, layer in enumerate(encoder.network._flatten_layers()):
+                    layer.trainable = position not in frozen
+            return encoder
         network = keras.saving.deserialize_keras_object(config.pop("network"))
         if backbone is not None:
             backbone = network.get_layer(backbone)

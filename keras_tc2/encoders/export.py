@@ -56,7 +56,7 @@ def _random_images(encoder, dtype):
     rng = np.random.default_rng(0)
     if dtype == "uint8":
         return rng.integers(0, 256, shape).astype("uint8")
-    low, high = encoder.value_range
+    low, high = getattr(encoder, "encoder", encoder).value_range
     return rng.uniform(low, high, shape).astype(dtype)
 
 

@@ -5,14 +5,14 @@ import shutil
 import tempfile
 
 from keras_tc2 import hub
-from keras_tc2.encoders.pretrained import CONFIG_KEYS, save_pretrained
+from keras_tc2.encoders.pretrained import CONFIG_KEYS
 
 
-def push_to_hub(encoder, repo_id, *, dry_run, contents, push):
+def push_to_hub(published, repo_id, *, dry_run, contents, push):
     """Writes an encoder to a folder and makes one commit of it; or only writes.
 
     Args:
-        encoder: `Encoder`.
+        published: `Encoder` or `Classifier`.
         repo_id: str.
         dry_run: `None`, or the folder to write to in place of pushing.
         contents: dict, the keyword arguments of `write_publication`.
@@ -27,15 +27,15 @@ def push_to_hub(encoder, repo_id, *, dry_run, contents, push):
             raise ValueError(
                 f"`dry_run` must be an empty or new folder. Received: {dry_run}"
             )
-        write_publication(encoder, folder, repo_id=repo_id, **contents)
+        write_publication(published, folder, repo_id=repo_id, **contents)
         return str(folder)
     with tempfile.TemporaryDirectory() as folder:
-        write_publication(encoder, folder, repo_id=repo_id, **contents)
+        write_publication(published, folder, repo_id=repo_id, **contents)
         return hub.push_folder(folder, repo_id, **push)
 
 
 def write_publication(
-    encoder,
+    published,
     folder,
     *,
     repo_id,
@@ -46,7 +46,11 @@ def write_publication(
     include_pretrainer,
     safetensors,
 ):
-    """Writes everything that a push sends; arguments as of `Encoder.push_to_hub`."""
+    """Writes everything that a push sends.
+
+    Args:
+        published: `Encoder` or `Classifier`; the others as of its `push_to_hub`.
+    """
     folder = pathlib.Path(folder)
     pictures = [pathlib.Path(picture) for picture in pictures]
     missing = [str(picture) for picture in pictures if not picture.is_file()]
@@ -59,11 +63,14 @@ def write_publication(
             "`include_pretrainer` must be the pretrainer that holds the encoder. "
             f"Received: {include_pretrainer!r}"
         )
-    save_pretrained(encoder, folder)
+    published.save_pretrained(folder)
+    encoder = getattr(published, "encoder", published)
     weight_files = [hub.WEIGHTS_FILE]
     if safetensors:
         hub.write_safetensors(encoder.network, folder / hub.SAFETENSORS_FILE)
         weight_files.append(hub.SAFETENSORS_FILE)
+    if encoder is not published:
+        weight_files.append(f"{hub.CLASSIFIER_FOLDER}/{hub.WEIGHTS_FILE}")
     if include_pretrainer is not None:
         include_pretrainer.save_pretrainer_parts(folder / hub.PRETRAINER_FOLDER)
     if pictures:
@@ -78,5 +85,14 @@ def write_publication(
         transfer_report=transfer_report,
         pictures=[f"{hub.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
         weight_files=weight_files,
+        classes=_classes(published),
     )
     hub.write_card(folder / hub.CARD_FILE, text)
+
+
+def _classes(published):
+    """What the logits of a classifier stand for, or `None` of an encoder."""
+    head = getattr(published, "head", None)
+    if head is None:
+        return None
+    return published.classes or list(range(head.num_classes))

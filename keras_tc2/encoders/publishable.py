@@ -2,7 +2,7 @@
 
 
 class Publishable:
-    """Base of `Encoder`: `save_pretrained`, `push_to_hub` and `export`."""
+    """Base of `Encoder` and `Classifier`: folders, the Hub and exports."""
 
     def save_pretrained(self, folder):
         """Writes the encoder to a folder, for `keras_tc2.from_pretrained`.
@@ -40,7 +40,7 @@ class Publishable:
         overwrite_card=False,
         dry_run=None,
     ):
-        """Publishes the encoder on the Hub, in one commit.
+        """Publishes the encoder, with its classifier if it is in one, in one commit.
 
         A push that fails or is interrupted leaves the content of the repository as
         it was. The card is made from the config, `training_record` and

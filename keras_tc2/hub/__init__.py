@@ -16,6 +16,7 @@ from keras_tc2.hub.errors import (
 from keras_tc2.hub.fetch import fetch_folder
 from keras_tc2.hub.files import (
     CARD_FILE,
+    CLASSIFIER_FOLDER,
     CONFIG_FILE,
     PICTURES_FOLDER,
     PRETRAINER_FOLDER,
@@ -33,6 +34,7 @@ from keras_tc2.hub.weights import (
 
 __all__ = [
     "CARD_FILE",
+    "CLASSIFIER_FOLDER",
     "CONFIG_FILE",
     "PICTURES_FOLDER",
     "PRETRAINER_FOLDER",

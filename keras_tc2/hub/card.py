@@ -34,6 +34,7 @@ def card_text(
     transfer_report,
     pictures,
     weight_files,
+    classes=None,
 ):
     """The text of a card: metadata in YAML, then Markdown.
 
@@ -48,13 +49,15 @@ def card_text(
             `accuracy` where it is absent.
         pictures: list of str, paths in the repository.
         weight_files: list of str, names of the files that hold weights.
+        classes: list, what the logits of a classifier stand for; `None` of an encoder.
 
     Returns:
         str.
     """
     rows = [] if transfer_report is None else transfer_report.to_dict()["rows"]
     training = config["training"] or {}
-    metadata = _metadata(config, repo_id, license, card_data, rows)
+    task = "image-feature-extraction" if classes is None else "image-classification"
+    metadata = _metadata(config, repo_id, license, card_data, rows, task)
     height, width = config["input_size"]
     name = repo_id.rsplit("/", 1)[-1]
     sections = [
@@ -65,6 +68,7 @@ def card_text(
         f"{config['feature_dim']} features. The library implements Task Conflict "
         f"Calibration, [arXiv {PAPER}](https://arxiv.org/abs/{PAPER}).",
         "## Use\n\n" + _snippet(config, repo_id),
+        *([] if classes is None else [_classifier(classes, repo_id)]),
         "## Training\n\n" + _training(training),
     ]
     if rows:
@@ -82,7 +86,7 @@ def card_text(
     return f"---\n{metadata}---\n" + "\n\n".join(sections) + "\n"
 
 
-def _metadata(config, repo_id, license, card_data, rows):
+def _metadata(config, repo_id, license, card_data, rows, pipeline_tag):
     from huggingface_hub import EvalResult, ModelCardData
 
     training = config["training"] or {}
@@ -107,7 +111,7 @@ def _metadata(config, repo_id, license, card_data, rows):
         ModelCardData(
             **{
                 "library_name": "keras_tc2",
-                "pipeline_tag": "image-feature-extraction",
+                "pipeline_tag": pipeline_tag,
                 "license": license,
                 "model_name": repo_id.rsplit("/", 1)[-1],
                 "eval_results": results or None,
@@ -128,6 +132,17 @@ def _snippet(config, repo_id):
         f'encoder = keras_tc2.from_pretrained("{repo_id}")\n'
         f'images = np.zeros({shape}, "uint8")  # raw, 0 to 255\n'
         f"features = encoder.predict(images)  # (2, {config['feature_dim']})\n```"
+    )
+
+
+def _classifier(classes, repo_id):
+    names = ", ".join(_cell(name) for name in classes[:50])
+    more = f" and {len(classes) - 50} more" if len(classes) > 50 else ""
+    return (
+        f"It was fine-tuned to tell {len(classes)} classes apart: {names}{more}.\n\n"
+        "```python\n"
+        f'classifier = keras_tc2.Classifier.from_pretrained("{repo_id}")\n'
+        "classifier.classify(images)\n```"
     )
 
 

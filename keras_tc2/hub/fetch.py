@@ -14,9 +14,6 @@ ENCODER_FILES = {
     files.CONFIG_FILE: files.MAX_CONFIG_BYTES,
     files.WEIGHTS_FILE: files.MAX_WEIGHTS_BYTES,
 }
-PRETRAINER_FILES = {
-    f"{files.PRETRAINER_FOLDER}/{name}": size for name, size in ENCODER_FILES.items()
-}
 
 
 def fetch_folder(
@@ -27,7 +24,7 @@ def fetch_folder(
     cache_dir,
     force_download,
     local_files_only,
-    with_pretrainer=False,
+    parts=(),
 ):
     """Finds a local folder, or fetches a repository's files into the cache.
 
@@ -41,7 +38,8 @@ def fetch_folder(
         cache_dir: str, path or `None` for the cache of `huggingface_hub`.
         force_download: bool. Whether to fetch what the cache holds too.
         local_files_only: bool. Whether to use the cache alone.
-        with_pretrainer: bool. Whether to fetch the pretrainer's files too.
+        parts: names of folders, such as `PRETRAINER_FOLDER`, whose files are fetched
+            too.
 
     Returns:
         `pathlib.Path`, a folder that has a `config.json`.
@@ -62,7 +60,9 @@ def fetch_folder(
             f"There is no folder {repo_id}. Give a folder that `save_pretrained` "
             "wrote, or a repository of the Hub as namespace/name."
         )
-    wanted = {**ENCODER_FILES, **(PRETRAINER_FILES if with_pretrainer else {})}
+    wanted = dict(ENCODER_FILES)
+    for part in parts:
+        wanted |= {f"{part}/{name}": size for name, size in ENCODER_FILES.items()}
     request = {
         "repo_id": repo_id,
         "revision": revision,

@@ -12,6 +12,7 @@ WEIGHTS_FILE = "model.weights.h5"
 SAFETENSORS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 PRETRAINER_FOLDER = "pretrainer"
+CLASSIFIER_FOLDER = "classifier"
 PICTURES_FOLDER = "pictures"
 
 MAX_CONFIG_BYTES = 1 << 20

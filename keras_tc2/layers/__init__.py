@@ -1,6 +1,7 @@
 """Projection head, calibrator networks, and twice-differentiable layers."""
 
 from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.layers.classification_head import ClassificationHead
 from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.gradient_reversal import GradientReversal
@@ -17,6 +18,7 @@ from keras_tc2.layers.weight_extractor import WeightExtractor
 
 __all__ = [
     "BatchNormalization",
+    "ClassificationHead",
     "Conv2D",
     "FactorExtractor",
     "GradientReversal",

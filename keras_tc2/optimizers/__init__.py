@@ -8,5 +8,6 @@ warm-up, so a run of N steps has `decay_steps = N - warmup_steps`.
 
 from keras_tc2.optimizers.lars import LARS
 from keras_tc2.optimizers.momentum_schedule import MomentumSchedule
+from keras_tc2.optimizers.partwise import Partwise
 
-__all__ = ["LARS", "MomentumSchedule"]
+__all__ = ["LARS", "MomentumSchedule", "Partwise"]

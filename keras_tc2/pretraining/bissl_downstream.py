@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer
+from keras_tc2.layers import ClassificationHead
 from keras_tc2.precision import at_least_float32
 from keras_tc2.pretraining.forward import assigned
 
@@ -35,7 +36,9 @@ def head_of(downstream_head, feature_dim):
     """The built layer that `downstream_head` stands for, a number for a linear one."""
     if not isinstance(downstream_head, keras.layers.Layer):
         num_classes = integer("downstream_head", downstream_head, at_least=2)
-        downstream_head = keras.layers.Dense(num_classes, name="downstream_head")
+        downstream_head = ClassificationHead(
+            num_classes, standardize=False, name="downstream_head"
+        )
     if not downstream_head.built:
         downstream_head.build((None, feature_dim))
     return downstream_head

@@ -6,10 +6,11 @@ import keras
 
 from keras_tc2.bilevel import SOLVERS
 from keras_tc2.checks import integer, non_negative, one_of, positive
+from keras_tc2.encoders import Classifier
+from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.pretraining.bissl_downstream import Downstream, head_of
 from keras_tc2.pretraining.bissl_phases import Phases
 from keras_tc2.pretraining.bissl_steps import BiSSLSteps
-from keras_tc2.pretraining.encoder_copy import copy_of
 from keras_tc2.pretraining.second_order import check_second_order
 
 SECOND_ORDER_SOLVERS = ("conjugate_gradient", "neumann")
@@ -228,6 +229,20 @@ class BiSSLTrainer(BiSSLSteps):
         return self.phases.num_steps
 
     # What saving needs.
+
+    def classifier(self, *, classes=None):
+        """The lower encoder with the head, to be fine-tuned, saved or published.
+
+        Args:
+            classes: sequence of what each logit stands for. Defaults to `None`.
+
+        Returns:
+            `keras_tc2.Classifier` of copies, which further training here leaves alone.
+        """
+        head = type(self.downstream_head).from_config(self.downstream_head.get_config())
+        head.build((None, self.encoder.feature_dim))
+        head.set_weights(self.downstream_head.get_weights())
+        return Classifier(copy_of(self.encoder), head, classes=classes)
 
     def get_config(self):
         """The constructor arguments, encoder, projector and head included."""

@@ -107,7 +107,7 @@ def load_pretrainer(
         cache_dir=cache_dir,
         force_download=force_download,
         local_files_only=local_files_only,
-        with_pretrainer=True,
+        parts=[hub.PRETRAINER_FOLDER],
     )
     encoder = from_pretrained(folder, trainable=trainable)
     folder = folder / hub.PRETRAINER_FOLDER

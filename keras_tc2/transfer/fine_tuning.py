@@ -7,12 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
-from keras_tc2.transfer.classifier import FineTuned, freeze_first_layers
+from keras_tc2.encoders import Classifier
+from keras_tc2.encoders.encoder_copy import copy_of
+from keras_tc2.layers import ClassificationHead
 from keras_tc2.transfer.features import (
     FeatureExtractor,
     extract_features,
     resolved,
 )
+from keras_tc2.transfer.frozen_layers import freeze_first_layers
 from keras_tc2.transfer.held_out import held_out_part
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
@@ -69,8 +72,8 @@ def fine_tune(
 
     Returns:
         Dict: `"accuracy"`, `"predictions"` (array `(M,)`), `"history"` (Keras's dict),
-        `"num_epochs"` and `"model"`, the fine-tuned `keras.Model` from images to
-        logits over `"classes"`.
+        `"num_epochs"`, `"classes"` and `"model"`, the fine-tuned
+        `keras_tc2.Classifier`: `save` or `push_to_hub` keeps it.
 
     Raises:
         ValueError: if an argument is out of range, train has no class of two images,
@@ -93,14 +96,15 @@ def fine_tune(
     ids = tf.constant(class_ids)
     numbered = train.enumerate().map(lambda i, pair: (pair[0], ids[i]))
     keras.utils.set_random_seed(seed)
-    model = FineTuned(
-        copy,
-        num_classes=len(classes),
-        feature_dim=extract_features(copy, train.take(1)).shape[1],
-        seed=seed,
+    head = ClassificationHead(
+        len(classes),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed),
+        name="head",
     )
+    head.build((None, extract_features(copy, train.take(1)).shape[1]))
+    model = Classifier(copy, head, classes=classes)
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        keras.optimizers.Adam(learning_rate),
         encoder_optimizer=keras.optimizers.Adam(
             learning_rate * (encoder_learning_rate_factor or 1.0)
         ),
@@ -137,26 +141,6 @@ def fine_tune(
         "model": model,
         "classes": classes,
     }
-
-
-def copy_of(encoder):
-    """A new model with the configuration and weights of `encoder`.
-
-    Raises:
-        ValueError: if it has no configuration.
-    """
-    try:
-        config = keras.saving.serialize_keras_object(encoder)
-        config.pop("compile_config", None)
-        copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
-    except (NotImplementedError, TypeError) as error:
-        raise ValueError(
-            f"The encoder {encoder.name!r} cannot be copied for fine-tuning: give its "
-            "class `get_config` and register it with "
-            "`keras.saving.register_keras_serializable`."
-        ) from error
-    copy.set_weights(encoder.get_weights())
-    return copy
 
 
 def as_dataset(pairs):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from keras_tc2 import transfer
-from keras_tc2.transfer.classifier import freeze_first_layers
+from keras_tc2.transfer.frozen_layers import freeze_first_layers
+from keras_tc2.transfer.held_out import held_out_part
 from tests.test_case import TestCase
 from tests.transfer.evaluate_test import bright_and_dark
 
@@ -103,6 +104,27 @@ class FineTuneTest(TestCase):
     def test_early_stopping(self):
         result = self.tune(encoder(), epochs=30, patience=0, learning_rate=1.0)
         assert result["num_epochs"] < 30
+
+    def test_keeps_the_best_epoch_not_the_last(self):
+        # What cannot be learnt is learnt by heart: held-out images pay for it.
+        images, _ = bright_and_dark(60)
+        labels = np.random.default_rng(0).permutation(np.arange(60) % 2)
+        result = self.tune(
+            encoder(), train=(images, labels), epochs=6, patience=9, learning_rate=0.1
+        )
+        losses = result["history"]["val_loss"]
+        assert losses[-1] > 1.01 * min(losses)
+        _, held = held_out_part(labels, fraction=0.1, seed=0)
+        loss, _ = result["model"].evaluate(images[held], labels[held], verbose=0)
+        assert loss == pytest.approx(min(losses), rel=1e-4)
+
+    def test_the_model_can_be_kept(self, tmp_path):
+        images, labels = bright_and_dark(60)
+        model = self.tune(encoder(), train=(images, labels + 4))["model"]
+        model.save(tmp_path / "tuned.keras")
+        again = keras.saving.load_model(tmp_path / "tuned.keras")
+        np.testing.assert_array_equal(again.classify(images), model.classify(images))
+        assert set(again.classes) == {4, 5}
 
     def test_errors(self):
         with pytest.raises(ValueError, match="epochs"):

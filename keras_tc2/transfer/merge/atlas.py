@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer, non_negative, positive
+from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.pretraining.forward import assigned
-from keras_tc2.transfer.fine_tuning import copy_of
 from keras_tc2.transfer.merge.labelled import labelled_arrays
 from keras_tc2.transfer.merge.mixture import (
     arrays_of,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_tc2.transfer.fine_tuning import copy_of
+from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.transfer.merge.batch_statistics import (
     reestimate_batch_statistics,
     statistics,

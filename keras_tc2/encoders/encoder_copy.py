@@ -11,14 +11,24 @@ def copy_of(encoder):
     it.
 
     Args:
-        encoder: an `Encoder`.
+        encoder: an `Encoder`, or any `keras.Model` that can be serialized.
 
     Returns:
-        `Encoder`.
+        A model of the same class.
+
+    Raises:
+        ValueError: if it has no configuration.
     """
-    config = keras.saving.serialize_keras_object(encoder)
-    config.pop("compile_config", None)
-    copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
+    try:
+        config = keras.saving.serialize_keras_object(encoder)
+        config.pop("compile_config", None)
+        copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(
+            f"The encoder {encoder.name!r} cannot be copied: give its class "
+            "`get_config` and register it with "
+            "`keras.saving.register_keras_serializable`."
+        ) from error
     for layer, twin in zip(
         encoder._flatten_layers(), copy._flatten_layers(), strict=True
     ):
