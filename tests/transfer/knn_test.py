@@ -84,7 +84,7 @@ class KNNTest(TestCase):
     def test_of_equal_votes_the_smaller_class_wins(self):
         # 0.1 + 0.2 + 0.3 and 0.3 + 0.3 are equal but for the last bit.
         weights = np.array([[0.3, 0.3, 0.3, 0.2, 0.1]])
-        assert sum([0.1, 0.2, 0.3]) != 0.6
+        assert 0.1 + 0.2 + 0.3 != 0.6
         for classes in ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0]):
             vote = weighted_vote(np.log(weights), np.array([classes]), 1.0)
             np.testing.assert_array_equal(vote, [0])
