@@ -95,6 +95,17 @@ class LocalTasksTest(TestCase):
             # The projector alone under replicas is traced by the next test too.
             pytest.param(2, {"inner_scope": "projector"}, marks=pytest.mark.slow),
             (2, {"inner_scope": "encoder"}),
+            # Of an objective that gathers, the tasks alone: they stay local.
+            (
+                2,
+                {
+                    "inner_scope": "projector",
+                    "objective": NTXent(0.5, gather=True),
+                    "base_weight": 0.0,
+                    "num_inner_steps": 0,
+                    "calibration": "none",
+                },
+            ),
             # Four replicas of a bi-level step take a quarter of a minute to trace.
             pytest.param(4, {"inner_scope": "projector"}, marks=pytest.mark.slow),
         ],

@@ -80,6 +80,18 @@ class SavedPartsTest(TestCase):
         assert reloaded.objective.temperature == 0.3
         assert reloaded.projector.hidden_dim == 5
 
+    def test_revision(self, server):  # noqa: F811
+        for dim in (3, 5):
+            pretrainer = tc2(projector=layers.ProjectionHead(dim))
+            pretrainer.encoder.push_to_hub(
+                "me/enc", token=TOKEN, include_pretrainer=pretrainer
+            )
+            repository = server.repositories["me/enc"]
+            repository.refs[f"dim-{dim}"] = repository.resolve("main")
+        for dim in (3, 5):
+            tagged = TC2Pretrainer.from_pretrained("me/enc", revision=f"dim-{dim}")
+            assert tagged.projector.output_dim == dim
+
     def test_base_pretrainer(self, tmp_path):
         encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
         pretrainer = scrambled(SSLPretrainer(encoder, objective="vicreg"))

@@ -51,6 +51,13 @@ class FeatureCacheTest(TestCase):
         self.evaluate(encoder(), tmp_path, (images, np.roll(labels, 1)))
         assert len(list(tmp_path.iterdir())) == 6
 
+    def test_weights_that_changed_are_another_entry(self, tmp_path):
+        model = encoder()
+        self.evaluate(model, tmp_path)
+        model.set_weights([w + 1 for w in model.get_weights()])
+        self.evaluate(model, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 4
+
     def test_a_model_without_config_is_an_error(self, tmp_path):
         class Bare(keras.Model):
             def __init__(self, inner):

@@ -1,3 +1,4 @@
+import importlib
 import warnings
 
 import keras
@@ -353,6 +354,37 @@ class CompareEncodersTest(TestCase):
         ]
         assert rows["linear: sees"] > 0.9 > rows["linear: blind"]
         assert rows["selective attention"] > 0.9
+
+    def test_fine_tunes_the_encoder_that_is_best_on_train(self, monkeypatch):
+        """Train shows the class in the upper half, test in the lower."""
+        halves = {
+            name: keras.Sequential(
+                [
+                    keras.Input((6, 6, 1)),
+                    keras.layers.Cropping2D((rows, (0, 0))),
+                    keras.layers.GlobalAveragePooling2D(),
+                ]
+            )
+            for name, rows in (("upper", (0, 3)), ("lower", (3, 0)))
+        }
+        rng = np.random.default_rng(0)
+        labels = np.arange(60) % 2
+        train, test = rng.integers(0, 100, (2, 60, 6, 6, 1)).astype("uint8")
+        train[labels == 1, :3] += 150
+        # What the lower half of train shows is true of two thirds.
+        train[(labels == 1) ^ (np.arange(60) % 3 == 0), 3:] += 150
+        test[labels == 1, 3:] += 150
+        tuned = []
+
+        def fine_tune(encoder, *_, **__):
+            tuned.append(encoder)
+            return {"accuracy": 0.0}
+
+        module = importlib.import_module("keras_tc2.transfer.compare_encoders")
+        monkeypatch.setattr(module, "fine_tune", fine_tune)
+        rows = compare_encoders(halves, (train, labels), (test, labels), epochs=1)
+        assert rows["linear: lower"] > 0.9 > rows["linear: upper"]
+        assert tuned == [halves["upper"]]
 
     def test_one_image_a_class(self):
         rows = compare_encoders(
