@@ -73,6 +73,44 @@ def each_epoch(counter, epoch_dataset):
     return tf.data.Dataset.from_tensors(0).map(next_epoch).flat_map(epoch_dataset)
 
 
+def shuffled(dataset, buffer_size, seed):
+    """A dataset in an order drawn from `seed` `(2,)`, through a buffer.
+
+    For functions of datasets alone: outside of one it would set TensorFlow's global
+    seed, on which the order must not depend.
+
+    Args:
+        dataset: `tf.data.Dataset`.
+        buffer_size: int >= 1.
+        seed: int tensor `(2,)`.
+    """
+    if tf.executing_eagerly():
+        raise RuntimeError("Shuffle within a function of a dataset: see `each_epoch`.")
+    tf.compat.v1.set_random_seed(1)
+    return dataset.shuffle(
+        buffer_size,
+        seed=tf.random.stateless_uniform((), seed, None, None, tf.int64),
+        reshuffle_each_iteration=False,
+    )
+
+
+def shuffled_epochs(dataset, buffer_size, *, seed):
+    """Dataset whose n-th iterator has an order drawn from `seed` and n alone.
+
+    What `Dataset.shuffle(seed=...)` gives hangs on TensorFlow's global seed too.
+
+    Args:
+        dataset: `tf.data.Dataset` of known size.
+        buffer_size: int >= 1.
+        seed: int >= 0.
+    """
+    epochs = each_epoch(
+        EpochCounter(),
+        lambda epoch: shuffled(dataset, buffer_size, fold_seed(seed, epoch)),
+    )
+    return epochs.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
+
+
 def fold_seed(seed, *numbers):
     """A seed `(2,)` of its own for every combination of `seed` and `numbers`."""
     folded = tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.array_source import ArrayImages, check_image_shape, check_pixels
-from keras_tc2.data.epochs import fold_in, fold_seed, permutation
+from keras_tc2.data.epochs import fold_in, fold_seed, permutation, shuffled
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.random_access import batch_images, random_access_of, without_label
 from keras_tc2.data.view_stream import WHOLE
@@ -83,14 +83,26 @@ def _check_divisible(sources, batch_size):
 
 def _check_same_images(functions):
     """Raises `ValueError` if sources differ in the size or type of their images."""
-    start = tf.constant(0, tf.int64)
-    specs = [batches_of(start, start, WHOLE).element_spec for batches_of in functions]
+    specs = [_spec_of(batches_of) for batches_of in functions]
     if any(spec != specs[0] for spec in specs):
         received = ", ".join(f"{spec.shape[1:]} {spec.dtype.name}" for spec in specs)
         raise ValueError(
             "The sources of a list must have images of one size and type: give `load` "
             f"the `image_size`. Received: {received}"
         )
+
+
+def _spec_of(batches_of):
+    """The `element_spec` of the dataset that a function makes within another."""
+    specs = []
+
+    @tf.function(autograph=False)
+    def trace():
+        start = tf.constant(0, tf.int64)
+        specs.append(batches_of(start, start, WHOLE).element_spec)
+
+    trace.get_concrete_function()
+    return specs[0]
 
 
 def _of_source(images, *, batch_size, shuffle, shuffle_buffer, order_seed):
@@ -158,15 +170,7 @@ def _of_stream(images, batch_size, shuffle_buffer, order_seed):
     def batches_of(epoch, first_batch, share):
         ordered = images
         if shuffle_buffer:
-            # Keeps the order independent of `tf.random.set_seed`.
-            tf.compat.v1.set_random_seed(1)
-            ordered = images.shuffle(
-                shuffle_buffer,
-                seed=tf.random.stateless_uniform(
-                    (), order_seed(epoch), None, None, tf.int64
-                ),
-                reshuffle_each_iteration=False,
-            )
+            ordered = shuffled(images, shuffle_buffer, order_seed(epoch))
         batches = batch_images(ordered, image_shape, batch_size).skip(first_batch)
         return batches.map(lambda batch: share.of(batch, axis=0))
 

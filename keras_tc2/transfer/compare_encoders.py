@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from keras_tc2.data.epochs import shuffled_epochs
 from keras_tc2.transfer.few_shot import ridge_scores
 from keras_tc2.transfer.fine_tuning import fine_tune
 from keras_tc2.transfer.linear_probe import linear_probe
@@ -85,8 +87,13 @@ def compare_encoders(
     def attend(**options):
         model = classifier(**options)
         model.compile(keras.optimizers.Adam(learning_rate))
-        keras.utils.set_random_seed(seed)
-        model.fit(train_features, class_ids, epochs=epochs, batch_size=256, verbose=0)
+        model.pooling.standardize_by(train_features)
+        examples = tf.data.Dataset.from_tensor_slices(
+            (tuple(train_features), class_ids)
+        )
+        batches = shuffled_epochs(examples, len(labels), seed=seed).batch(256)
+        # Of arrays TensorFlow's global seed would draw the order.
+        keras.Model.fit(model, batches, shuffle=False, epochs=epochs, verbose=0)
         logits = model.predict(test_features, verbose=0)
         return float(np.mean(classes[np.argmax(logits, axis=1)] == test_labels))
 

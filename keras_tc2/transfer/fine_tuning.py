@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.data.epochs import shuffled_epochs
 from keras_tc2.encoders import Classifier
 from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.layers import ClassificationHead
+from keras_tc2.seeding import seeded_layers
 from keras_tc2.transfer.features import (
     FeatureExtractor,
     extract_features,
@@ -66,8 +68,8 @@ def fine_tune(
             Defaults to `5`.
         augmentation: layer or callable on a batch of raw train images, or None.
             Defaults to `None`.
-        seed: int. Draws the held-out part, the head's start and the order of images.
-            Defaults to `0`.
+        seed: int. Draws the held-out part, the head's start, the order of images and
+            what layers of the encoder draw that have no seed. Defaults to `0`.
         verbose: int. As in `fit`. Defaults to `0`.
 
     Returns:
@@ -85,7 +87,8 @@ def fine_tune(
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
     train, test = as_dataset(train), as_dataset(test)
-    copy = copy_of(resolved(encoder))
+    with seeded_layers(seed):
+        copy = copy_of(resolved(encoder))
     if encoder_learning_rate_factor == 0:
         copy.trainable = False
     freeze_first_layers(copy, num_frozen_layers)
@@ -95,7 +98,6 @@ def fine_tune(
     fit_part, held_part = held_out_part(labels, fraction=validation_fraction, seed=seed)
     ids = tf.constant(class_ids)
     numbered = train.enumerate().map(lambda i, pair: (pair[0], ids[i]))
-    keras.utils.set_random_seed(seed)
     head = ClassificationHead(
         len(classes),
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed),
@@ -110,10 +112,9 @@ def fine_tune(
         ),
     )
     num_batches = math.ceil(len(fit_part) / batch_size)
+    fit_images = subset(numbered, fit_part, len(labels)).cache()
     fit_batches = (
-        subset(numbered, fit_part, len(labels))
-        .cache()
-        .shuffle(min(len(fit_part), 10_000), seed=seed)
+        shuffled_epochs(fit_images, min(len(fit_part), 10_000), seed=seed)
         .repeat(math.ceil(MIN_STEPS / num_batches))
         .batch(batch_size)
     )
@@ -124,6 +125,7 @@ def fine_tune(
     )
     history = model.fit(
         fit_batches.prefetch(tf.data.AUTOTUNE),
+        shuffle=False,
         validation_data=subset(numbered, held_part, len(labels))
         .batch(batch_size)
         .cache(),

@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer, non_negative, positive
+from keras_tc2.data.epochs import shuffled_epochs
 from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.pretraining.forward import assigned
+from keras_tc2.seeding import seeded_layers
 from keras_tc2.transfer.merge.labelled import labelled_arrays
 from keras_tc2.transfer.merge.mixture import (
     arrays_of,
@@ -87,7 +89,8 @@ def atlas(
     integer("seed", seed, at_least=0)
     base, encoders = same_architecture(encoders, base=base, at_least=1)
     inputs, ids, num_classes = labelled_arrays("`train`", train)
-    scaling = AnisotropicScaling(base, encoders)
+    with seeded_layers(seed):
+        scaling = AnisotropicScaling(base, encoders)
     learned = [
         keras.Variable(tf.zeros(shape))
         for shape in (
@@ -107,19 +110,21 @@ def atlas(
         optimizer.apply(gradients, learned)
         return loss
 
+    examples = tf.data.Dataset.from_tensor_slices((inputs, ids))
     batches = (
-        tf.data.Dataset.from_tensor_slices((inputs, ids))
-        .shuffle(len(ids), seed=seed)
+        shuffled_epochs(examples, len(ids), seed=seed)
         .repeat()
         .batch(min(batch_size, len(ids)), drop_remainder=True)
         .take(steps)
     )
     losses = [float(step(*batch)) for batch in batches]
     coefficients = np.asarray(learned[0])
-    return {
-        "encoder": composed(
+    with seeded_layers(seed):
+        encoder = composed(
             base, encoders, coefficients, inputs if images is None else images
-        ),
+        )
+    return {
+        "encoder": encoder,
         "coefficients": coefficients,
         "blocks": scaling.blocks,
         "loss": losses,
