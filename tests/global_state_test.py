@@ -85,6 +85,13 @@ def compare_encoders(encoder):
     return list(rows.values())
 
 
+def adapt_to_domains(encoder):
+    domains = {"a": (PAIRS, PAIRS), "b": ((255 - IMAGES, LABELS), PAIRS)}
+    found = transfer.adapt_to_domains(encoder, domains, fine_tuning=OPTIONS, seed=3)
+    history = found["b"]["history"]
+    return [history["loss"], history["domain_accuracy"]]
+
+
 def atlas(_):
     base = networks.encoder()
     merged = transfer.merge.atlas(
@@ -134,6 +141,7 @@ def probe_features(function, **options):
 CASES = {
     "augment.show_views": show_views,
     "data.two_views": streams,
+    "transfer.adapt_to_domains": adapt_to_domains,
     "transfer.cluster_nmi": lambda _: transfer.cluster_nmi(*FOUR, seed=3),
     "transfer.compare_encoders": compare_encoders,
     "transfer.dense_probe": lambda encoder: list(

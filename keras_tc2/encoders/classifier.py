@@ -125,9 +125,7 @@ class Classifier(Publishable, keras.Model):
         }
         if encoder_optimizer is not None:
             optimizer = Partwise([optimizer, self._compiled_with["encoder_optimizer"]])
-            optimizer.divide(
-                [self.head.trainable_variables, self.encoder.trainable_variables]
-            )
+            optimizer.divide([self.head_variables, self.encoder.trainable_variables])
         if _computes_in_float16(self):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         super().compile(
@@ -138,6 +136,11 @@ class Classifier(Publishable, keras.Model):
             **kwargs,
         )
         self.optimizer.build(self.trainable_variables)
+
+    @property
+    def head_variables(self):
+        """What `optimizer` trains where the encoder has one of its own."""
+        return self.head.trainable_variables
 
     def get_compile_config(self):
         """The arguments of `compile`, for a saved model to be compiled again."""

@@ -6,6 +6,7 @@ from keras_tc2.transfer.compare_encoders import compare_encoders
 from keras_tc2.transfer.comparison import Comparison, Difference
 from keras_tc2.transfer.dense_probe import dense_probe
 from keras_tc2.transfer.detection import detector
+from keras_tc2.transfer.domain_adaptation import DomainAdaptation, adapt_to_domains
 from keras_tc2.transfer.evaluate import evaluate
 from keras_tc2.transfer.features import extract_features
 from keras_tc2.transfer.few_shot import FewShot, few_shot
@@ -36,6 +37,7 @@ __all__ = [
     "Clustering",
     "Comparison",
     "Difference",
+    "DomainAdaptation",
     "FewShot",
     "FineTuning",
     "LinearProbe",
@@ -47,6 +49,7 @@ __all__ = [
     "SelectiveAttentionClassifier",
     "SemiSupervised",
     "TransferReport",
+    "adapt_to_domains",
     "alignment",
     "cluster_nmi",
     "compare_encoders",

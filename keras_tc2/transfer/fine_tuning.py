@@ -12,6 +12,11 @@ from keras_tc2.encoders import Classifier
 from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.layers import ClassificationHead
 from keras_tc2.seeding import seeded_layers
+from keras_tc2.transfer.domain_adversarial import (
+    DomainAdversarial,
+    target_dataset,
+    with_targets,
+)
 from keras_tc2.transfer.features import (
     FeatureExtractor,
     extract_features,
@@ -39,6 +44,7 @@ def fine_tune(
     validation_fraction=0.1,
     patience=5,
     augmentation=None,
+    target_images=None,
     seed=0,
     verbose=0,
 ):
@@ -68,6 +74,10 @@ def fine_tune(
             Defaults to `5`.
         augmentation: layer or callable on a batch of raw train images, or None.
             Defaults to `None`.
+        target_images: array `(N, H, W, C)` or dataset of images of another domain,
+            without labels, or None. With them the features learn not to tell the
+            domains apart: see `DomainAdversarial`, whose λ rises over all epochs, so
+            that no epoch but the last is kept. Defaults to `None`.
         seed: int. Draws the held-out part, the head's start, the order of images and
             what layers of the encoder draw that have no seed. Defaults to `0`.
         verbose: int. As in `fit`. Defaults to `0`.
@@ -78,8 +88,9 @@ def fine_tune(
         `keras_tc2.Classifier`: `save` or `push_to_hub` keeps it.
 
     Raises:
-        ValueError: if an argument is out of range, train has no class of two images,
-            or the encoder cannot be copied.
+        ValueError: if an argument is out of range, target images are not of the
+            shape of those of train or the encoder does not learn from them, train has
+            no class of two images, or the encoder cannot be copied.
     """
     checks.integer("epochs", epochs)
     checks.positive("learning_rate", learning_rate)
@@ -87,6 +98,9 @@ def fine_tune(
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
     train, test = as_dataset(train), as_dataset(test)
+    if target_images is not None:
+        checks.positive("encoder_learning_rate_factor", encoder_learning_rate_factor)
+        target_images = target_dataset(target_images, train)
     with seeded_layers(seed):
         copy = copy_of(resolved(encoder))
     if encoder_learning_rate_factor == 0:
@@ -103,14 +117,9 @@ def fine_tune(
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed),
         name="head",
     )
-    head.build((None, extract_features(copy, train.take(1)).shape[1]))
+    feature_dim = extract_features(copy, train.take(1)).shape[1]
+    head.build((None, feature_dim))
     model = Classifier(copy, head, classes=classes)
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        encoder_optimizer=keras.optimizers.Adam(
-            learning_rate * (encoder_learning_rate_factor or 1.0)
-        ),
-    )
     num_batches = math.ceil(len(fit_part) / batch_size)
     fit_images = subset(numbered, fit_part, len(labels)).cache()
     fit_batches = (
@@ -123,14 +132,38 @@ def fine_tune(
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=patience, restore_best_weights=True
     )
-    history = model.fit(
+    trained, callbacks = model, [stopping]
+    if target_images is not None:
+        trained = DomainAdversarial(
+            copy,
+            head,
+            feature_dim=feature_dim,
+            num_steps=epochs * int(fit_batches.cardinality()),
+            seed=seed,
+        )
+        callbacks = []
+        fit_batches = with_targets(
+            fit_batches,
+            target_images,
+            batch_size=min(batch_size, len(fit_part)),
+            augmentation=augmentation,
+            seed=seed,
+        )
+    for compiled in dict.fromkeys((model, trained)):
+        compiled.compile(
+            keras.optimizers.Adam(learning_rate),
+            encoder_optimizer=keras.optimizers.Adam(
+                learning_rate * (encoder_learning_rate_factor or 1.0)
+            ),
+        )
+    history = trained.fit(
         fit_batches.prefetch(tf.data.AUTOTUNE),
         shuffle=False,
         validation_data=subset(numbered, held_part, len(labels))
         .batch(batch_size)
         .cache(),
         epochs=epochs,
-        callbacks=[stopping],
+        callbacks=callbacks,
         verbose=verbose,
     )
     logits, test_labels = FeatureExtractor(model)(test, batch_size=batch_size)

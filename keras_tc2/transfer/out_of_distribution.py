@@ -51,21 +51,42 @@ class OutOfDistribution(Protocol):
 
     def __call__(self, downstream):
         """A score for each domain, and their mean."""
-        domains = {name: part.arrays for name, part in downstream.domains.items()}
-        if not domains:
-            raise ValueError(
-                f"Dataset {downstream.name!r} has no domains. Pass it as a dict from "
-                "domain name to source: "
-                f"{{{downstream.name!r}: {{'photo': ..., 'sketch': ...}}}}."
-            )
+        parts = domains_of(downstream)
+        domains = {name: part.arrays for name, part in parts.items()}
         results = leave_one_domain_out(domains, seed=downstream.seed)
-        scores = [
-            Score(
-                f"out_of_distribution_{name}",
-                result["accuracy"],
-                per_image=result["predictions"] == domains[name][3],
-            )
-            for name, result in results.items()
-        ]
-        mean = float(np.mean([score.value for score in scores]))
-        return [*scores, Score("out_of_distribution", mean)]
+        return domain_scores("out_of_distribution", parts, results)
+
+
+def domains_of(downstream):
+    """Dict from domain name to the `Downstream` of that part.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if not downstream.domains:
+        raise ValueError(
+            f"Dataset {downstream.name!r} has no domains. Pass it as a dict from "
+            "domain name to source: "
+            f"{{{downstream.name!r}: {{'photo': ..., 'sketch': ...}}}}."
+        )
+    return downstream.domains
+
+
+def domain_scores(name, domains, results):
+    """A score for each domain, and their mean.
+
+    Args:
+        name: str. The protocol.
+        domains: what `domains_of` gave.
+        results: dict from domain name to `{"accuracy": ..., "predictions": ...}`.
+    """
+    scores = [
+        Score(
+            f"{name}_{domain}",
+            result["accuracy"],
+            per_image=result["predictions"] == domains[domain].test_labels,
+        )
+        for domain, result in results.items()
+    ]
+    mean = float(np.mean([score.value for score in scores]))
+    return [*scores, Score(name, mean)]

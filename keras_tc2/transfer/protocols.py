@@ -2,6 +2,7 @@
 
 from keras_tc2 import checks
 from keras_tc2.transfer.clustering import Clustering
+from keras_tc2.transfer.domain_adaptation import DomainAdaptation
 from keras_tc2.transfer.few_shot import FewShot
 from keras_tc2.transfer.fine_tuning import FineTuning
 from keras_tc2.transfer.knn import KNN
@@ -18,6 +19,7 @@ PROTOCOLS = {
     "clustering": Clustering,
     "retrieval": Retrieval,
     "out_of_distribution": OutOfDistribution,
+    "domain_adaptation": DomainAdaptation,
     "fine_tuning": FineTuning,
     "semi_supervised": SemiSupervised,
 }
