@@ -1,0 +1,456 @@
+"""One-line faults, and the tests that must see each; `plant.py` tries them."""
+
+import typing
+
+
+class Fault(typing.NamedTuple):
+    """A line of the library, what to make of it, and who must notice.
+
+    Args:
+        file: str, below `keras_tc2`.
+        original: str that occurs there once.
+        faulty: str to put in its place.
+        tests: str, what pytest is given, below `tests`; several with spaces between.
+    """
+
+    file: str
+    original: str
+    faulty: str
+    tests: str
+
+
+FAULTS = [
+    # augment
+    Fault(
+        "augment/random_resized_crop.py",
+        "box_width = tf.sqrt(area * tf.exp(log_aspect))",
+        "box_width = tf.sqrt(area * tf.exp(-log_aspect))",
+        "augment/random_resized_crop_test.py",
+    ),
+    Fault(  # Height over width: ranges that are symmetric do not show it.
+        "augment/random_resized_crop.py",
+        "area *= height * width\n",
+        "area *= height * width\n        log_aspect = -log_aspect\n",
+        "augment/random_resized_crop_test.py",
+    ),
+    Fault(
+        "augment/resampling.py",
+        "width = tf.maximum(extent / out_length, 1.0)[:, None]",
+        "width = tf.maximum(extent * 0.0, 1.0)[:, None]",
+        "augment/random_resized_crop_test.py pretraining/forward_test.py",
+    ),
+    Fault(
+        "augment/resampling.py",
+        "centres * extent[:, None] - 0.5",
+        "centres * extent[:, None]",
+        "augment/random_resized_crop_test.py",
+    ),
+    Fault(
+        "augment/random_gaussian_blur.py",
+        "tf.exp(-0.5 * tf.square(",
+        "tf.exp(-1.0 * tf.square(",
+        "augment/random_gaussian_blur_test.py",
+    ),
+    Fault(
+        "augment/color.py",
+        "LUMINANCE = (0.299, 0.587, 0.114)",
+        "LUMINANCE = (0.333, 0.333, 0.334)",
+        "augment/color_test.py",
+    ),
+    Fault(
+        "augment/random_solarize.py",
+        "tf.where(images < self.threshold, images, 1.0 - images)",
+        "tf.where(images > self.threshold, images, 1.0 - images)",
+        "augment/random_solarize_test.py",
+    ),
+    # data
+    Fault(
+        "data/epochs.py",
+        "tf.compat.v1.set_random_seed(1)",
+        "pass",
+        "data/views_test.py::OrderTest",
+    ),
+    Fault(
+        "data/image_batches.py",
+        "specs = [_spec_of(batches_of) for batches_of in functions]",
+        "tf.random.set_seed(1)\n"
+        "    specs = [_spec_of(batches_of) for batches_of in functions]",
+        "global_state_test.py",
+    ),
+    Fault(
+        "data/image_batches.py",
+        "fold_seed(seed, epoch, ORDER), place",
+        "fold_seed(seed, epoch, ORDER), 0",
+        "data/views_test.py",
+    ),
+    Fault(
+        "data/view_maker.py",
+        "augmentation.augment(images, tf.random.fold_in(seed, view))",
+        "augmentation.augment(images, tf.random.fold_in(seed, 0))",
+        "data/views_test.py::AugmentationTest",
+    ),
+    Fault(
+        "data/view_maker.py",
+        "maker(block, tf.random.fold_in(seed, place))",
+        "maker(block, tf.random.fold_in(seed, 0))",
+        "data/views_test.py::AugmentationTest",
+    ),
+    Fault(
+        "data/statistics.py",
+        "shift**2 * (count * len(pixels) / total)",
+        "shift * (count * len(pixels) / total)",
+        "data/statistics_test.py",
+    ),
+    Fault(
+        "data/view_stream.py",
+        "number = batch * share.num_replicas + replica",
+        "number = batch * share.num_replicas",
+        "data/view_stream_test.py",
+    ),
+    # layers
+    Fault(
+        "layers/batch_normalization.py",
+        "moving.assign(kept + value * (1 - self.momentum))",
+        "moving.assign(kept + value * self.momentum)",
+        "layers/batch_normalization_test.py",
+    ),
+    Fault(
+        "layers/factor_extractor.py",
+        "ops.transpose(keys)) / dim**0.5",
+        "ops.transpose(keys)) / dim",
+        "layers/factor_extractor_test.py",
+    ),
+    Fault(
+        "layers/weight_extractor.py",
+        "codes = codes + embeddings",
+        "codes = codes - embeddings",
+        "layers/weight_extractor_test.py",
+    ),
+    Fault(
+        "layers/task_calibrator.py",
+        "embeddings + ops.dot(one_hot, table)",
+        "embeddings + ops.mean(table, axis=0)",
+        "layers/task_calibrator_test.py",
+    ),
+    Fault(
+        "layers/task_calibrator.py",
+        "embeddings = ops.stop_gradient(at_least_float32(embeddings))",
+        "embeddings = at_least_float32(embeddings)",
+        "layers/task_calibrator_test.py",
+    ),
+    Fault(
+        "layers/moments.py",
+        "synchronized = synchronized and not _is_local.get()",
+        "synchronized = synchronized",
+        "pretraining/distribution_test.py::LocalTasksTest",
+    ),
+    # objectives
+    Fault(
+        "objectives/nt_xent.py",
+        "others = logits - 1e9 * ops.eye(2 * batch_size, dtype=logits.dtype)",
+        "others = logits",
+        "objectives/nt_xent_test.py",
+    ),
+    Fault(
+        "objectives/vicreg.py",
+        "covariance = ops.matmul(ops.transpose(centred), centred) / (batch_size - 1)",
+        "covariance = ops.matmul(ops.transpose(centred), centred) / batch_size",
+        "objectives/vicreg_test.py",
+    ),
+    Fault(
+        "objectives/barlow_twins.py",
+        "ops.square(1 - diagonal)",
+        "ops.square(diagonal)",
+        "objectives/barlow_twins_test.py",
+    ),
+    Fault(
+        "objectives/byol.py",
+        "_cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)",
+        "_cosines(predictions_1, targets_1) + _cosines(predictions_2, targets_2)",
+        "objectives/byol_test.py",
+    ),
+    Fault(
+        "objectives/simsiam.py",
+        "targets = l2_normalize(ops.stop_gradient(targets))",
+        "targets = l2_normalize(targets)",
+        "objectives/simsiam_test.py",
+    ),
+    Fault(
+        "objectives/swav.py",
+        "log_codes = log_codes - ops.logsumexp(log_codes, axis=0, keepdims=True)",
+        "log_codes = log_codes",
+        "objectives/swav_test.py",
+    ),
+    Fault(
+        "objectives/objective.py",
+        "        if self.gather:\n",
+        "        if False:\n",
+        "objectives/gather_test.py",
+    ),
+    # optimizers
+    Fault(
+        "optimizers/lars.py",
+        "gradient = gradient + self.l2_weight_decay * variable",
+        "gradient = gradient - self.l2_weight_decay * variable",
+        "optimizers/lars_test.py",
+    ),
+    Fault(
+        "optimizers/momentum_schedule.py",
+        "(cosine + 1) / 2",
+        "(1 - cosine) / 2",
+        "optimizers/momentum_schedule_test.py",
+    ),
+    # bilevel
+    Fault(
+        "bilevel/task_assignment.py",
+        "preference - ops.max(similarities[:, group + 1 :], axis=-1)",
+        "preference",
+        "bilevel/task_assignment_test.py",
+    ),
+    Fault(
+        "bilevel/inner_loop.py",
+        "weight - learning_rate * gradient",
+        "weight + learning_rate * gradient",
+        "bilevel/inner_loop_test.py",
+    ),
+    Fault(
+        "bilevel/inner_loop.py",
+        "        if order == 1:\n",
+        "        if False:\n",
+        "bilevel/inner_loop_test.py",
+    ),
+    Fault(
+        "bilevel/implicit.py",
+        "gradients = [d - m for d, m",
+        "gradients = [d + m for d, m",
+        "bilevel/hypergradients_test.py",
+    ),
+    Fault(
+        "bilevel/linear_solvers.py",
+        "term = combine(term, -step_size, product(term))\n        return",
+        "term = combine(term, step_size, product(term))\n        return",
+        "bilevel/hypergradients_test.py",
+    ),
+    Fault(
+        "bilevel/pairing.py",
+        "(np.arange(num_tasks)[:, None] + 1) % num_tasks",
+        "(np.arange(num_tasks)[:, None] + 0) % num_tasks",
+        "bilevel/pairing_test.py",
+    ),
+    Fault(
+        "bilevel/proximal.py",
+        "scale = 1.0 / (proximity + damping)",
+        "scale = 1.0 / proximity",
+        "bilevel/proximal_test.py",
+    ),
+    # hub
+    Fault(
+        "hub/fetch.py",
+        '        "revision": revision,\n',
+        '        "revision": None,\n',
+        "hub/push_and_fetch_test.py::PushTest",
+    ),
+    Fault(
+        "hub/weights.py",
+        "if files.sha256(path) != sha256:",
+        "if False:",
+        "hub/hostile_test.py::WeightsTest encoders/pretrained_test.py",
+    ),
+    Fault(
+        "hub/push.py",
+        "if not is_generated(card):",
+        "if is_generated(card):",
+        "hub/push_and_fetch_test.py::CardTest",
+    ),
+    Fault(
+        "hub/redact.py",
+        'return _TOKEN.sub("hf_***", text)',
+        "return text",
+        "hub/push_and_fetch_test.py::TokenTest",
+    ),
+    # encoders
+    Fault(
+        "encoders/network.py",
+        "offset=[-mean / std for mean, std in statistics]",
+        "offset=[-mean for mean, std in statistics]",
+        "encoders/create_test.py",
+    ),
+    Fault(
+        "encoders/encoder.py",
+        "return (ops.cast(raw, dtype) - low) / (high - low)",
+        "return ops.cast(raw, dtype) / (high - low)",
+        "encoders/encoder_test.py::PreprocessTest",
+    ),
+    Fault(
+        "encoders/encoder_copy.py",
+        "twin.trainable = layer.trainable",
+        "pass",
+        "encoders/classifier_test.py::CopyTest",
+    ),
+    # pretraining
+    Fault(
+        "pretraining/task_transfer.py",
+        "return self.objective.local_loss(*outputs",
+        "return self.objective(*outputs",
+        "pretraining/distribution_test.py::LocalTasksTest",
+    ),
+    Fault(
+        "pretraining/saved_parts.py",
+        "        revision=revision,\n",
+        "        revision=None,\n",
+        "pretraining/saved_parts_test.py::SavedPartsTest",
+    ),
+    Fault(
+        "pretraining/tc2_pretrainer.py",
+        "total += self.transfer_weight * losses",
+        "total += losses",
+        "pretraining/tc2_pretrainer_test.py::LossTest",
+    ),
+    Fault(
+        "pretraining/tc2_pretrainer.py",
+        "return ops.stop_gradient(embeddings)",
+        "return embeddings",
+        "pretraining/tc2_pretrainer_test.py",
+    ),
+    Fault(
+        "pretraining/momentum_target.py",
+        "rate = ops.cast(1 - momentum, average.dtype)",
+        "rate = ops.cast(momentum, average.dtype)",
+        "pretraining/momentum_target_test.py",
+    ),
+    Fault(
+        "pretraining/bissl_levels.py",
+        "self._squared_distance() * self.proximity_weight / 2",
+        "self._squared_distance() * self.proximity_weight",
+        "pretraining/bissl_steps_test.py::StepsTest",
+    ),
+    Fault(
+        "pretraining/training_step.py",
+        "self.updates.assign_add(ops.cast(applied, self.updates.dtype))",
+        "self.updates.assign_add(ops.ones((), self.updates.dtype))",
+        "pretraining/momentum_target_test.py pretraining/mixed_precision_test.py",
+    ),
+    # transfer
+    Fault(
+        "transfer/compare_encoders.py",
+        "best = max(validation, key=validation.get)",
+        'best = max(validation, key=lambda name: rows[f"linear: {name}"])',
+        "transfer/selective_attention_test.py::CompareEncodersTest",
+    ),
+    Fault(
+        "transfer/feature_cache.py",
+        "_add(digest, np.asarray(variable))",
+        "pass",
+        "transfer/feature_cache_test.py",
+    ),
+    Fault(
+        "transfer/fine_tuning.py",
+        "    with seeded_layers(seed):\n",
+        "    if True:\n",
+        "global_state_test.py",
+    ),
+    Fault(
+        "transfer/linear_probe.py",
+        "best = int(np.argmax(accuracies))",
+        "best = len(accuracies) - 1",
+        "transfer/linear_probe_test.py",
+    ),
+    Fault(
+        "transfer/linear_probe.py",
+        "mean = train_features.mean(axis=0)",
+        "mean = test_features.mean(axis=0)",
+        "transfer/linear_probe_test.py",
+    ),
+    Fault(
+        "transfer/knn.py",
+        '(similarities - similarities[:, :1]).astype("float64") / temperature',
+        '(similarities - similarities[:, :1]).astype("float64") * temperature',
+        "transfer/knn_test.py",
+    ),
+    Fault(
+        "transfer/few_shot.py",
+        "number, draw])",
+        "number, 0])",
+        "transfer/few_shot_test.py",
+    ),
+    Fault(
+        "transfer/retrieval.py",
+        "/ np.maximum(found[:, -1], 1)",
+        "/ len(gallery)",
+        "transfer/protocols_test.py::RetrievalTest",
+    ),
+    Fault(
+        "transfer/out_of_distribution.py",
+        "if name != left_out]",
+        "]",
+        "transfer/protocols_test.py::OutOfDistributionTest",
+    ),
+    Fault(
+        "transfer/residual_feature.py",
+        "ops.stop_gradient(self.source(images, training=False))",
+        "ops.stop_gradient(self.source(images, training=training))",
+        "transfer/residual_feature_test.py",
+    ),
+    Fault(
+        "transfer/scores/leep.py",
+        "joint = np.eye(len(classes))[ids].T @ probabilities / len(labels)",
+        "joint = np.eye(len(classes))[ids].T @ probabilities",
+        "transfer/scores_test.py::LEEPTest",
+    ),
+    Fault(
+        "transfer/scores/log_me.py",
+        "determinant += (dim - len(squares)) * np.log(alpha)",
+        "pass",
+        "transfer/scores_test.py::LogMETest",
+    ),
+    Fault(
+        "transfer/comparison.py",
+        "quantile = stats.t.ppf(0.5 + confidence / 2, len(values) - 1)",
+        "quantile = stats.norm.ppf(0.5 + confidence / 2)",
+        "transfer/comparison_test.py::CompareTest",
+    ),
+    Fault(
+        "transfer/merge/fisher.py",
+        "total + tf.cast(probability, g.dtype) * g**2",
+        "total + g**2",
+        "transfer/merge/fisher_test.py::DiagonalFisherTest",
+    ),
+    Fault(
+        "transfer/merge/batch_statistics.py",
+        "sums[i][1] += size * (variance + mean**2)",
+        "sums[i][1] += size * variance",
+        "transfer/merge/batch_statistics_test.py",
+    ),
+    # callbacks
+    Fault(
+        "callbacks/every_few_epochs.py",
+        "(epoch + 1) % self.every_epochs == 0",
+        "epoch % self.every_epochs == 0",
+        "callbacks/online_probe_test.py callbacks/task_conflict_monitor_test.py",
+    ),
+    Fault(
+        "callbacks/resumable_checkpoint.py",
+        'glob("step_*.npz"), reverse=True)',
+        'glob("step_*.npz"))',
+        "callbacks/resumable_checkpoint_test.py::DamageTest",
+    ),
+    Fault(
+        "callbacks/step_timer.py",
+        "self.seconds.append(time.perf_counter() - self._start)",
+        "self.seconds.append(time.perf_counter())",
+        "callbacks/step_timer_test.py",
+    ),
+    # The package itself.
+    Fault(
+        "precision.py",
+        'if backend.standardize_dtype(x.dtype) in ("float32", "float64"):',
+        'if backend.standardize_dtype(x.dtype) == "float32":',
+        "precision_test.py",
+    ),
+    Fault(
+        "seeding.py",
+        "random.setstate(state)",
+        "pass",
+        "global_state_test.py",
+    ),
+]
