@@ -54,7 +54,8 @@ def required():
 
 def imported(folder):
     """Packages that the scripts and modules below a folder import, by file."""
-    own = {path.stem for path in (ROOT / folder).rglob("*.py")} | {"keras_tc2", "tests"}
+    own = {path.stem for path in (ROOT / folder).rglob("*.py")}
+    own |= {"benchmarks", "keras_tc2", "tests"}
     found = {}
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -21,8 +21,7 @@ def average(encoders, *, weights=None, images=None):
             Defaults to `None`.
         images: array `(N, H, W, C)` or dataset of images, on which the statistics of
             batch normalisation are re-estimated; see `reestimate_batch_statistics`.
-            `None` averages them like the weights, which is worse the further encoders
-            are apart. Defaults to `None`.
+            `None` averages them like the weights. Defaults to `None`.
 
     Returns:
         A new encoder; those that were given do not change.
