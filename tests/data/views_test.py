@@ -129,6 +129,12 @@ class OrderTest(TestCase):
         with pytest.raises(TypeError, match="Received: str"):
             data.two_views("cifar10", batch_size=8)
 
+    def test_each_source_of_a_list_has_an_order_of_its_own(self):
+        for source in (IMAGES, as_stream(IMAGES)):
+            views = data.two_views([source, source], batch_size=20)
+            blocks = np.stack([view.reshape(2, 10) for view, _ in arrays(views)])
+            assert (blocks[:, 0] == blocks[:, 1]).mean() < 0.3
+
     def test_class_sorted_files_are_mixed(self):
         """A buffer smaller than a class would give batches of one class."""
         views = data.two_views(data.load(IMAGES), batch_size=8, shuffle_buffer=2)
@@ -200,6 +206,11 @@ class AugmentationTest(TestCase):
             self.assert_close(
                 blocks, [[0.1] * 2, [0.3] * 2, [0.5] * 2, [0.7] * 2], atol=2e-4
             )
+
+    def test_blocks_of_one_recipe_differ(self):
+        images = np.zeros((8, 4, 4, 3), np.uint8)
+        for view in self.one_batch([Add(0.5, noise=0.1)] * 2, images):
+            assert len(np.unique(view.reshape(8, -1), axis=0)) == 8
 
     def test_blocks_keep_both_views_of_an_image(self):
         view_1, view_2 = self.one_batch([Add(0), Add(0)])
