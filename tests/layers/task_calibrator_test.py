@@ -108,6 +108,19 @@ class TaskCalibratorTest(TestCase):
         gradients = tape.gradient(value, [v.value for v in variables])
         self.check_gradients(loss, variables, gradients)
 
+    @pytest.mark.parametrize("calibration", ["residual", "projection"])
+    def test_regularisers_pass_no_gradient_to_embeddings(self, calibration):
+        calibrator = TaskCalibrator(2, **{**DEFAULTS, "calibration": calibration})
+        z = tf.constant(embeddings("float32"))
+        factors, weights = z[:3], z[:, :3]
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            parts = calibrator.regularisers(
+                tf.stop_gradient(factors), z, tf.stop_gradient(weights)
+            )
+            total = sum(parts.values())
+        assert tape.gradient(total, z) is None
+
     def test_half_precision_stays_inside(self):
         keras.config.set_dtype_policy("mixed_float16")
         calibrator = TaskCalibrator(2, **DEFAULTS)
