@@ -6,6 +6,7 @@ Every maker is a function `make(images, seed)` that returns a tuple of views.
 import tensorflow as tf
 
 from keras_tc2.augment import Views
+from keras_tc2.data.function_augmentation import FunctionAugmentation
 
 
 def view_maker(augmentation, num_views):
@@ -71,17 +72,11 @@ def _augment_each(augmentation, num_views):
 
 
 def _call_each(function, num_views):
+    function = FunctionAugmentation(function)
+
     def make(images, seed):
         images = unit_range(images)
-        views = tuple(function(images) for _ in range(num_views))
-        for view in views:
-            if not tf.is_tensor(view) or not view.dtype.is_floating:
-                raise ValueError(
-                    "A function given as `augmentation` gets float images in [0, 1] "
-                    "and must return a tensor of such images. Received: "
-                    f"{getattr(view, 'dtype', type(view))}"
-                )
-        return tuple(tf.cast(view, tf.float32) for view in views)
+        return tuple(function(images) for _ in range(num_views))
 
     return make
 

@@ -65,6 +65,8 @@ class ViewStream:
         self.num_batches = num_batches
         self.seed = seed
 
+    # So that errors of augmentations come as they are.
+    @tf.autograph.experimental.do_not_convert
     def epoch(self, epoch, first_batch=0, share=WHOLE):
         """The views of an epoch, one element a batch and replica of the share.
 

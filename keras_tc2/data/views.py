@@ -62,7 +62,11 @@ def two_views(
               is augmented by recipe m, so that blocks become tasks;
             - a function, or Keras layer, from float images `(B, H, W, C)` in [0, 1]
               to such images. It draws from its own random generator, so batches are
-              augmented one after the other, and `seed` has no say in it.
+              augmented one after the other, and `seed` has no say in it. It is tried
+              at once: one that TensorFlow cannot trace, such as KerasCV's
+              `RandAugment` or a function of NumPy arrays, or that draws from the
+              generators of Python or NumPy, is called in Python for every batch, and
+              a line says so.
 
             Defaults to `None`.
         seed: int >= 0. Defaults to `0`.

@@ -2,17 +2,20 @@
 
     python -m tests.data.ending_run FOLDER HOW CHECKPOINTS
 
-HOW is `broken` (an image stops the iteration), `exit`, `exception` (in a callback), or
-the name of a signal that arrives during `fit`.
+HOW is `broken` (an image stops the iteration), `exit`, `exception` (in a callback),
+`augmentation` (the same, while views are made in Python), or the name of a signal that
+arrives during `fit`.
 """
 
 import os
 import signal
 import sys
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 
 from keras_tc2 import callbacks, data, encoders
 from keras_tc2.pretraining import SSLPretrainer
@@ -26,10 +29,16 @@ class End(keras.callbacks.Callback):
         self.how = how
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch == 1 and self.how == "exception":
+        if batch == 1 and self.how in ("exception", "augmentation"):
             raise RuntimeError("of a callback")
         if batch == 1:
             os.kill(os.getpid(), getattr(signal, self.how))
+
+
+def augment_in_python(images):
+    """Takes a while, half of it without a hold on the interpreter."""
+    time.sleep(0.02)
+    return images * np.random.uniform(size=images.shape)
 
 
 def main(folder, how, checkpoints):
@@ -48,7 +57,8 @@ def main(folder, how, checkpoints):
     used = [End(how)]
     if how == "SIGTERM":
         used.append(callbacks.ResumableCheckpoint(checkpoints))
-    views = data.two_views(images, batch_size=8)
+    augmentation = augment_in_python if how == "augmentation" else None
+    views = data.two_views(images, batch_size=8, augmentation=augmentation)
     model.fit(views, epochs=9, steps_per_epoch=6, verbose=0, callbacks=used)
 
 

@@ -44,6 +44,7 @@ class EndingTest(TestCase):
         [
             ("broken", 1, "30.webp cannot be decoded"),
             ("SIGTERM", 143, ""),
+            ("augmentation", 1, "of a callback"),
             ("SIGINT", -2, "KeyboardInterrupt"),
             # These leave by the same door as an image that is broken.
             pytest.param("exit", 3, "", marks=pytest.mark.slow),
