@@ -182,6 +182,15 @@ class CopyTest(TestCase):
                 v.path.split("/")[-2:] for v in encoder.trainable_variables
             ]
 
+    def test_a_copy_synchronizes_as_the_encoder_does(self):
+        encoder = tc2.layers.synchronize(new_encoder())
+        (norm,) = (
+            layer
+            for layer in copy_of(encoder)._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+        )
+        assert norm.synchronized
+
 
 class BiSSLClassifierTest(TestCase):
     def test_the_lower_encoder_with_the_head(self):

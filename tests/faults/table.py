@@ -289,7 +289,7 @@ FAULTS = [
     ),
     Fault(
         "encoders/encoder_copy.py",
-        "twin.trainable = layer.trainable",
+        "twin.synchronized = layer.synchronized",
         "pass",
         "encoders/classifier_test.py::CopyTest",
     ),
