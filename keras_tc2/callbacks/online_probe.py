@@ -73,6 +73,10 @@ class OnlineProbe(LoggedMeasurement):
         super().on_train_begin(logs)
         self._encoder = watched_encoder(self.model)
         self._extractor = FeatureExtractor(self._encoder)
+        check_values = getattr(self._encoder, "check_values", lambda images: None)
+        for pairs in (self._train, self._test):
+            images, _ = next(iter(pairs.batch(self.batch_size)))
+            check_values(images)
 
     def measure(self):
         """Returns `{name in the logs: value}` for the encoder as it is now."""

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.pixels import default_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +68,8 @@ class PixelFormat:
 
     def check_raw_dtype(self, raw_dtype):
         """Raises `ValueError` if pixels of this type cannot be read without a range."""
-        known = (tf.uint8, tf.uint16)
-        if raw_dtype in known or raw_dtype.is_floating:
-            return
         if not raw_dtype.is_integer or self.value_range is None:
-            raise ValueError(
-                "Pixels must be uint8, uint16 or float in [0, 1]; other integers need "
-                "`value_range=(low, high)`, the values that become black and white. "
-                f"Received: dtype {raw_dtype.name}"
-            )
+            default_range(raw_dtype.name)
 
     def check_channels(self, have):
         """Raises `ValueError` if images of `have` channels do not fit the format."""
@@ -128,18 +122,13 @@ class PixelFormat:
     def _to_dtype(self, image):
         if image.dtype == self.dtype and self.value_range is None:
             return image
-        low, high = self.value_range or default_range(image.dtype)
+        low, high = self.value_range or default_range(image.dtype.name)
         image = (tf.cast(image, tf.float32) - low) / (high - low)
         if self.value_range is not None:
             image = tf.clip_by_value(image, 0.0, 1.0)
         if self.dtype == "uint8":
             return tf.cast(tf.round(image * 255.0), tf.uint8)
         return image
-
-
-def default_range(dtype):
-    """The raw values that become 0 and 1."""
-    return (0.0, 1.0) if dtype.is_floating else (0.0, float(dtype.max))
 
 
 def match_channels(image, channels):

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.encoders.encoder import with_checked_values
 from keras_tc2.encoders.publishable import Publishable
 from keras_tc2.layers.classification_head import ClassificationHead
 from keras_tc2.optimizers.partwise import Partwise
@@ -77,6 +79,21 @@ class Classifier(Publishable, keras.Model):
         """Logits of raw images."""
         features = self.encoder(images, training=training)
         return self.head(features, training=training)
+
+    @unwrapped()
+    def fit(self, x=None, *args, **kwargs):
+        """As of `keras.Model`, on raw images, whose values are looked at first."""
+        return super().fit(with_checked_values(x, self.encoder), *args, **kwargs)
+
+    @unwrapped()
+    def evaluate(self, x=None, *args, **kwargs):
+        """As of `keras.Model`, on raw images, whose values are looked at first."""
+        return super().evaluate(with_checked_values(x, self.encoder), *args, **kwargs)
+
+    @unwrapped()
+    def predict(self, x, *args, **kwargs):
+        """As of `keras.Model`, on raw images, whose values are looked at first."""
+        return super().predict(with_checked_values(x, self.encoder), *args, **kwargs)
 
     def classify(self, images, *, batch_size=256):
         """The most probable class of each image.

@@ -14,7 +14,7 @@ def create(
     input_shape,
     channel_mean=None,
     channel_std=None,
-    value_range=(0, 255),
+    value_range=None,
     **builder_arguments,
 ):
     """Creates a new, untrained encoder.
@@ -26,7 +26,8 @@ def create(
             [0, 1]: subtracted inside the network. Given together with `channel_std`;
             without them the network takes [0, 1].
         channel_std: float > 0, or floats one a channel: what is divided by.
-        value_range: (low, high) of raw images that are not uint8.
+        value_range: (low, high) of raw images that are not uint8, or `None`: uint16 by
+            its range, floats in [0, 1].
         **builder_arguments: arguments of the builder, such as `widths` of
             `"convnet"`; see its docstring.
 

@@ -1,10 +1,14 @@
 """The encoder: raw images in, features out, everything in between inside."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
+from keras_tc2.data.python_calls import numpy_function
+from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.network import in_float32
 from keras_tc2.encoders.publishable import Publishable
+from keras_tc2.pixels import check_values, default_range
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -32,21 +36,23 @@ class Encoder(Publishable, keras.Model):
         network: `keras.Model` as above.
         backbone: `keras.Model`, one of the layers of `network`. Defaults to
             `network`.
-        value_range: (low, high). What raw images that are not uint8 range over;
-            uint8 is always 0 to 255.
+        value_range: (low, high), what raw images that are not uint8 range over, or
+            `None`: uint16 by its range, floats in [0, 1]. uint8 is always 0 to 255.
+            Defaults to `None`.
         recipe: dict. How `create` built the network: what is saved in place of its
             layers. `None` for a network that was given ready.
 
     Call arguments:
-        inputs: raw images `(batch, height, width, channels)`: uint8, or of another
-            type in `value_range`.
+        inputs: raw images `(batch, height, width, channels)`: uint8, uint16, float in
+            [0, 1], or of another type in `value_range`.
         training: bool, as in Keras.
 
     Returns:
         Float tensor `(batch, feature_dim)`, float32 under half-precision policies.
 
     Raises:
-        ValueError: if the images are not of `image_shape`.
+        ValueError: if the images are not of `image_shape`, or arrays, or the first
+            batch of a dataset, hold values out of the range.
 
     Example:
     ```python
@@ -61,7 +67,7 @@ class Encoder(Publishable, keras.Model):
     """
 
     def __init__(
-        self, network, *, backbone=None, value_range=(0, 255), recipe=None, **kwargs
+        self, network, *, backbone=None, value_range=None, recipe=None, **kwargs
     ):
         super().__init__(**kwargs)
         self.network = network
@@ -73,7 +79,7 @@ class Encoder(Publishable, keras.Model):
         self.built = True
 
     @classmethod
-    def wrap(cls, model, *, preprocessing=None, value_range=(0, 255)):
+    def wrap(cls, model, *, preprocessing=None, value_range=None):
         """Makes an encoder of any Keras model that gives features.
 
         The weights are shared with `model`, not copied. Its normalisation layers
@@ -86,7 +92,7 @@ class Encoder(Publishable, keras.Model):
             preprocessing: layer, or function of a tensor written with `keras.ops`,
                 from images in [0, 1] to what `model` takes. `None`: `model` takes
                 images in [0, 1].
-            value_range: (low, high) of raw images that are not uint8.
+            value_range: as of the class. Defaults to `None`.
 
         Returns:
             `Encoder`.
@@ -137,19 +143,35 @@ class Encoder(Publishable, keras.Model):
         """Raw images to float images in [0, 1], float32 or float64.
 
         Args:
-            raw: `(batch, height, width, channels)`: uint8, or of another type in
-                `value_range`.
+            raw: `(batch, height, width, channels)`, as of a call.
 
         Returns:
             Float tensor of the same shape.
         """
         raw = ops.convert_to_tensor(raw)
         self._check_shape(raw)
-        is_bytes = keras.backend.standardize_dtype(raw.dtype) == "uint8"
-        low, high = (0.0, 255.0) if is_bytes else self.value_range
+        if hasattr(raw, "numpy"):
+            self.check_values(raw)
+        dtype = keras.backend.standardize_dtype(raw.dtype)
+        stated = None if dtype == "uint8" else self.value_range
+        low, high = stated or default_range(dtype)
         # Half precision could not hold 16-bit images; the network casts later.
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         return (ops.cast(raw, dtype) - low) / (high - low)
+
+    def check_values(self, images):
+        """Raises `ValueError` if raw images have values out of their range.
+
+        Args:
+            images: array or eager tensor.
+        """
+        if images.dtype != "uint8":
+            check_values(images, self.value_range)
+
+    @unwrapped()
+    def predict(self, x, *args, **kwargs):
+        """As of `keras.Model`, on raw images, whose values are looked at first."""
+        return super().predict(with_checked_values(x, self), *args, **kwargs)
 
     def encode(self, views, training=None):
         """Views that are float in [0, 1] to features.
@@ -160,8 +182,16 @@ class Encoder(Publishable, keras.Model):
 
         Returns:
             Float tensor `(batch, feature_dim)`.
+
+        Raises:
+            ValueError: if they are integers: raw images are for a call.
         """
         self._check_shape(views)
+        if "int" in keras.backend.standardize_dtype(views.dtype):
+            raise ValueError(
+                "`encode` takes views that are float in [0, 1]. Received: dtype "
+                f"{views.dtype}. Call the encoder on raw images: encoder(images)."
+            )
         return self.network(views, training=training)
 
     def call(self, inputs, training=None):
@@ -182,7 +212,7 @@ class Encoder(Publishable, keras.Model):
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "value_range": list(self.value_range),
+            "value_range": self.value_range and list(self.value_range),
             "recipe": self.recipe,
             "backbone": self._backbone_name,
             "network": None,
@@ -241,8 +271,40 @@ class Encoder(Publishable, keras.Model):
         )
 
 
+def with_checked_values(x, encoder):
+    """What `fit` or `predict` is given, its values looked at.
+
+    Arrays at once; of a dataset the first batch, when it comes.
+    """
+    check = getattr(encoder, "check_values", None)
+    if check is None or isinstance(x, tf.data.Dataset):
+        return x if check is None else _with_checked_first(x, check)
+    if hasattr(x, "dtype") and hasattr(x, "shape"):
+        check(x)
+    return x
+
+
+def _with_checked_first(dataset, check):
+    def look(place, images):
+        if place == 0:
+            check(images)
+        return images
+
+    def looked_at(place, element):
+        images, *rest = keras.tree.flatten(element)
+        if images.dtype == tf.uint8:
+            return element
+        looked = numpy_function(look, [place, images], images.dtype)
+        looked = tf.ensure_shape(looked, images.shape)
+        return keras.tree.pack_sequence_as(element, [looked, *rest])
+
+    return dataset.enumerate().map(looked_at)
+
+
 def checked_value_range(value_range):
-    """Returns (low, high) as floats, or raises `ValueError`."""
+    """Returns (low, high) as floats, or `None`, or raises `ValueError`."""
+    if value_range is None:
+        return None
     low, high = (float(bound) for bound in value_range)
     if not low < high:
         raise ValueError(

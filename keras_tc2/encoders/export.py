@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.pixels import default_range
+
 # The modules that each format needs; an extra of the format's name installs them.
 MODULES = {"tf_saved_model": (), "onnx": ("tf2onnx", "onnxruntime"), "litert": ()}
 BATCH_SIZE = 2
@@ -56,7 +58,8 @@ def _random_images(encoder, dtype):
     rng = np.random.default_rng(0)
     if dtype == "uint8":
         return rng.integers(0, 256, shape).astype("uint8")
-    low, high = getattr(encoder, "encoder", encoder).value_range
+    value_range = getattr(encoder, "encoder", encoder).value_range
+    low, high = value_range or default_range(dtype)
     return rng.uniform(low, high, shape).astype(dtype)
 
 

@@ -87,7 +87,7 @@ def _config(encoder, weights_sha256):
         "arguments": arguments,
         "input_size": [height, width],
         "channels": channels,
-        "value_range": list(encoder.value_range),
+        "value_range": encoder.value_range and list(encoder.value_range),
         "preprocessing": {
             "channel_mean": recipe["channel_mean"],
             "channel_std": recipe["channel_std"],
@@ -129,7 +129,7 @@ def _checked_recipe(config):
             **{key: _statistics(key, preprocessing[key]) for key in statistics},
         }
         value_range = checked_value_range(
-            _numbers(hub.check_plain("value_range", config["value_range"]))
+            _statistics("value_range", config["value_range"])
         )
     except (ValueError, TypeError) as error:
         raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error

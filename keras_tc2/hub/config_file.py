@@ -9,7 +9,8 @@ from keras_tc2.hub.errors import ConfigError, NotAnEncoderError
 from keras_tc2.hub.redact import redact
 
 LIBRARY = "keras_tc2"
-FORMAT_VERSION = 1
+# 2: a `value_range` that is stated is meant.
+FORMAT_VERSION = 2
 
 MAX_INTEGER = 10**6
 MAX_STRING = 256
@@ -64,6 +65,9 @@ def read_config(folder, name, *, keys):
         for key, value in content.items()
         if key not in ("library", "format_version")
     }
+    if version == 1 and content.get("value_range") == [0, 255]:
+        # The default of its time, written whether it was meant or not.
+        content["value_range"] = None
     missing = [key for key in keys if key not in content]
     unknown = [key for key in content if key not in keys]
     if missing or unknown:

@@ -1,9 +1,12 @@
 """Losses and gradients that turn NaN or infinite: skipped, counted, reported."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.pixels import DARK, TOLERANCE
 from keras_tc2.pretraining.replicas import num_replicas, sum_over_replicas
 
 
@@ -22,6 +25,42 @@ class SkippedUpdates(keras.metrics.Metric):
             shape=(len(self.terms),), initializer="zeros", name="counts"
         )
         self.skipped = self.add_variable(shape=(), initializer="zeros", name="skipped")
+        # Of each of two views: batches out of range, sums of their least and largest
+        # pixels, and batches that are practically black.
+        self.out_of_range = self.add_variable(
+            shape=(2, 3), initializer="zeros", name="out_of_range"
+        )
+        self.dark = self.add_variable(shape=(2,), initializer="zeros", name="dark")
+
+    def look_at(self, views):
+        """Which of two views have pixels in [0, 1]: a list of bool scalar tensors."""
+        fit, out_of_range, dark = [], [], []
+        for view in views:
+            view = ops.cast(view, "float32")
+            # NaN is in no range.
+            fits = tf.reduce_all(tf.abs(view - 0.5) <= 0.5 + TOLERANCE)
+            most = tf.reduce_max(view)
+            fit.append(fits)
+            out_of_range.append(
+                tf.cond(fits, lambda: tf.zeros(3), lambda view=view: _extent(view))
+            )
+            dark.append(ops.cast((most > 0) & (most < DARK), "float32"))
+        self.out_of_range.assign_add(tf.stack(out_of_range))
+        self.dark.assign_add(tf.stack(dark))
+        return fit
+
+    def view_out_of_range(self):
+        """`(name, least, largest pixel)` of the first view out of range, or `None`."""
+        sums = ops.convert_to_numpy(self.out_of_range)
+        for name, (count, low, high) in zip(self.terms, sums, strict=False):
+            if count > 0:
+                return name, low / count, high / count
+        return None
+
+    def dark_view(self):
+        """The name of the first view that was practically black, or `None`."""
+        dark = ops.convert_to_numpy(self.dark)
+        return next((n for n, d in zip(self.terms, dark, strict=False) if d), None)
 
     def update_state(self, finite_terms, skipped, num_replicas=1):
         """Takes a bool tensor `(terms,)`, and whether the update was skipped.
@@ -44,6 +83,13 @@ class SkippedUpdates(keras.metrics.Metric):
         )
 
 
+def _extent(view):
+    """1, and the least and largest pixel, if all are finite; zeros otherwise."""
+    extent = tf.stack([1.0, tf.reduce_min(view), tf.reduce_max(view)])
+    finite = tf.math.is_finite(tf.reduce_sum(view))
+    return tf.where(finite, extent, tf.zeros(3))
+
+
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stops a run after too many skipped updates in a row, and says why.
 
@@ -53,6 +99,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     Raises:
         FloatingPointError: from `fit`, with the step and the first term at fault.
+        ValueError: likewise, of a view with pixels out of [0, 1], whatever `patience`.
     """
 
     def __init__(self, patience, checkpoint=None):
@@ -72,6 +119,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the count of skipped updates after every batch."""
         skipped = logs.get("skipped_updates", 0)
+        if batch == 0:
+            self._warn_of_darkness()
+        if skipped > self.before:
+            self._check_range(batch)
         self.in_a_row = self.in_a_row + skipped - self.before if skipped else 0
         if skipped == self.before:
             self.in_a_row = 0
@@ -79,6 +130,29 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if self.in_a_row > self.patience:
             term = self.model.skipped_updates.first_at_fault()
             raise FloatingPointError(self._message(batch, term))
+
+    def _check_range(self, batch):
+        found = self.model.skipped_updates.view_out_of_range()
+        if found is None:
+            return
+        name, low, high = found
+        raise ValueError(
+            f"Views must be float in [0, 1]. `{name}` has values from {low:.4g} to "
+            f"{high:.4g} at step {self.first_step + batch} of epoch {self.epoch}; the "
+            "weights are those from before. Look at the data (floats of 0 to 255 are "
+            "divided by 255) and at the augmentation, which is given [0, 1] and must "
+            "give it back: Keras's layers take `value_range=(0, 1)`."
+        )
+
+    def _warn_of_darkness(self):
+        name = self.model.skipped_updates.dark_view()
+        if name is not None:
+            warnings.warn(
+                f"`{name}` is practically black at the first step of epoch "
+                f"{self.epoch}: no pixel is above {DARK:g}. Was it divided by 255 "
+                "twice, by `Rescaling` in the augmentation perhaps?",
+                stacklevel=2,
+            )
 
     def _message(self, batch, term):
         step = self.first_step + batch

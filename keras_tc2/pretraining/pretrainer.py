@@ -186,7 +186,9 @@ class Pretrainer(TrainingStep):
     # What Keras calls.
 
     def call(self, views, training=False):
-        """Embeddings `(batch, dim)` of views `(B, H, W, C)`, float in [0, 1]."""
+        """Embeddings `(batch, dim)` of views `(B, H, W, C)`, or of raw integers."""
+        if "int" in keras.backend.standardize_dtype(views.dtype):
+            views = self.encoder.preprocess(views)
         return self.projector(
             self.encoder.encode(views, training=training), training=training
         )

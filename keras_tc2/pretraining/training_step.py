@@ -242,11 +242,11 @@ class TrainingStep(keras.Model):
         return losses, embeddings, gradients, state
 
     def _finite_terms(self, batch, losses):
-        """Bool tensor: whether each of the views and the losses is finite."""
+        """Bool tensor: whether views are in [0, 1], and losses finite."""
         views, _ = split_batch(batch)
-        sums = [tf.reduce_sum(view) for view in first_two(views)]
-        terms = sums + [losses[name] for name in self.loss_names]
-        return tf.stack([tf.math.is_finite(tf.cast(term, "float64")) for term in terms])
+        in_range = self.skipped_updates.look_at(first_two(views))
+        losses = [tf.cast(losses[name], "float64") for name in self.loss_names]
+        return tf.stack(in_range + [tf.math.is_finite(loss) for loss in losses])
 
     def _update_metrics(self, losses, embeddings, finite):
         weight = tf.cast(finite, "float32")

@@ -73,6 +73,7 @@ class FeatureExtractor:
             )
         # A partial, since TensorFlow warns of retracing when one piece of code is
         # traced for many encoders.
+        self._check_values = getattr(encoder, "check_values", lambda images: None)
         self._encode = tf.function(
             functools.partial(encoder, training=False), reduce_retracing=True
         )
@@ -88,6 +89,8 @@ class FeatureExtractor:
             if isinstance(batch, tuple):
                 labels.append(batch[1].numpy())
                 batch = batch[0]
+            if not features:
+                self._check_values(batch)
             output = self._encode(batch)
             if not tf.is_tensor(output) or output.shape.rank != 2:
                 shape = getattr(output, "shape", None)

@@ -81,7 +81,8 @@ class BuildersTest(TestCase):
     @pytest.mark.parametrize("name", NAMES)
     def test_features_are_identical_after_saving(self, built, name, tmp_path):
         encoder = built(name)
-        x = np.random.default_rng(0).integers(0, 256, (2, *encoder.image_shape))
+        shape = (2, *encoder.image_shape)
+        x = np.random.default_rng(0).integers(0, 256, shape, "uint8")
         encoder.save_pretrained(tmp_path)
         reloaded = encoders.from_pretrained(tmp_path)
         np.testing.assert_array_equal(reloaded(x), encoder(x))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_tc2 as tc2
 from keras_tc2 import encoders
 from keras_tc2.encoders import Encoder
 from tests.test_case import TestCase
@@ -27,14 +28,62 @@ def small_model(*, rank=2):
 
 
 class PreprocessTest(TestCase):
-    def test_bytes_and_floats_of_the_same_image_agree(self):
+    def test_bytes_floats_and_sixteen_bits_of_the_same_image_agree(self):
         x = images(2, 8, 8, 1)
         encoder = small_encoder()
         views = encoder.preprocess(x)
         assert views.dtype == "float32"
         self.assert_close(views, x / 255.0)
-        self.assert_close(encoder.preprocess(x.astype("float32")), views)
-        self.assert_close(encoder.preprocess(x.astype("int64")), views)
+        self.assert_close(encoder.preprocess(x / np.float32(255)), views)
+        self.assert_close(encoder.preprocess(x.astype("uint16") * 257), views)
+
+    def test_other_integers_have_no_range(self):
+        x = images(2, 8, 8, 1).astype("int64")
+        with pytest.raises(ValueError, match=r"value_range=\(low, high\).*dtype int64"):
+            small_encoder()(x)
+        stated = small_encoder(value_range=(0, 255))
+        self.assert_close(stated.preprocess(x), x / 255.0)
+
+    @pytest.mark.parametrize("call", ["call", "predict", "dataset", "features"])
+    def test_floats_of_another_range_are_refused(self, call):
+        x, encoder = images(6, 8, 8, 1).astype("float32"), small_encoder()
+        batches = tf.data.Dataset.from_tensor_slices((x, np.arange(6))).batch(2)
+        give = {
+            "call": lambda: encoder(x),
+            "predict": lambda: encoder.predict(x, verbose=0),
+            "dataset": lambda: encoder.predict(batches, verbose=0),
+            "features": lambda: tc2.transfer.extract_features(encoder, x),
+        }[call]
+        with pytest.raises(ValueError, match=r"in \[0, 1\]. Received: values from"):
+            give()
+        nan = np.where(x > 250, np.nan, x / 255)
+        with pytest.raises(ValueError, match="Received: values from nan"):
+            encoder.predict(nan, verbose=0)
+
+    def test_a_dataset_of_floats_gives_what_bytes_give(self):
+        x, encoder = images(6, 8, 8, 1), small_encoder()
+        floats = tf.data.Dataset.from_tensor_slices(x / np.float32(255)).batch(4)
+        self.assert_close(
+            encoder.predict(floats, verbose=0), encoder.predict(x, verbose=0)
+        )
+
+    def test_divided_twice_is_said(self):
+        x = images(2, 8, 8, 1) / np.float32(255) / 255
+        with pytest.warns(UserWarning, match="practically black"):
+            small_encoder().predict(x, verbose=0)
+
+    def test_a_stated_range_is_checked_too(self):
+        encoder = small_encoder(value_range=(0, 255))
+        x = images(2, 8, 8, 1).astype("float32")
+        self.assert_close(encoder(x), encoder(images(2, 8, 8, 1)))
+        with pytest.raises(ValueError, match=r"in \[0, 255\]"):
+            encoder(x * 255)
+        with pytest.warns(UserWarning, match="practically black"):
+            encoder(x / 255)
+
+    def test_views_are_floats(self):
+        with pytest.raises(ValueError, match=r"dtype .*uint8.*encoder\(images\)"):
+            small_encoder().encode(tf.constant(images(2, 8, 8, 1)))
 
     def test_stated_range(self):
         x = np.array([-1.0, 0.0, 1.0, 3.0]).reshape((1, 2, 2, 1))

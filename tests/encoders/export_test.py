@@ -27,7 +27,7 @@ class ExportTest(TestCase):
     def test_saved_model_of_float_images(self, encoder, tmp_path):
         encoder.export(tmp_path / "model", input_dtype="float32")
         loaded = tf.saved_model.load(str(tmp_path / "model"))
-        x = np.random.default_rng(1).uniform(0, 255, (3, 8, 8, 1)).astype("float32")
+        x = np.random.default_rng(1).uniform(0, 1, (3, 8, 8, 1)).astype("float32")
         self.assert_close(loaded.serve(x), encoder(x), atol=1e-5)
 
     @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")

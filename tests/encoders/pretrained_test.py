@@ -49,7 +49,7 @@ class SavePretrainedTest(TestCase):
         assert config.pop("versions").keys() == {"keras_tc2", "keras", "tensorflow"}
         assert config == {
             "library": "keras_tc2",
-            "format_version": 1,
+            "format_version": 2,
             "builder": "convnet",
             "arguments": {"widths": [4], "batch_norm_momentum": 0.9},
             "input_size": [8, 8],
@@ -252,7 +252,7 @@ class DamagedFolderTest(TestCase):
             ),
             ({"training": "text"}, "`training`"),
             ({"module": "os"}, r"unknown keys \['module'\]"),
-            ({"format_version": 2}, "format version 2.*pip install --upgrade"),
+            ({"format_version": 3}, "format version 3.*pip install --upgrade"),
             ({"format_version": True}, "format_version"),
         ],
     )

@@ -238,13 +238,17 @@ class SizeTest(TestCase):
             load(only={"config.json": text.encode()})
 
     def test_infinite_numbers(self, load, honest):
-        text = honest["config.json"].decode().replace("255.0", "1e999")
+        text = (
+            honest["config.json"]
+            .decode()
+            .replace('"value_range": null', '"value_range": [0, 1e999]')
+        )
         with pytest.raises(hub.ConfigError, match="value_range"):
             load({"config.json": text.encode()})
 
     def test_newer_format(self, load):
-        with pytest.raises(hub.ConfigError, match=r"version 2.*pip install --upgrade"):
-            load(config={"format_version": 2})
+        with pytest.raises(hub.ConfigError, match=r"version 3.*pip install --upgrade"):
+            load(config={"format_version": 3})
 
 
 class WeightsTest(TestCase):
