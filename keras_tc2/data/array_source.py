@@ -122,6 +122,17 @@ def check_image_shape(shape):
             "pass `images[..., None]`, for a single one `images[None]`. Received: "
             f"shape {tuple(shape)}"
         )
+    if channels_come_first(shape):
+        raise ValueError(
+            "Channels come last, (N, H, W, C): `np.moveaxis(images, 1, -1)`. Received: "
+            f"shape {tuple(shape)}"
+        )
+
+
+def channels_come_first(shape):
+    """Whether `(N, ?, ?, ?)` can only be meant as `(N, C, H, W)`."""
+    _, first, second, last = shape
+    return first in (1, 3) and last not in (1, 2, 3, 4) and second > 4
 
 
 def check_pixels(images, value_range=None, first=0):

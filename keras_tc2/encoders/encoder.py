@@ -263,6 +263,8 @@ class Encoder(Publishable, keras.Model):
             return
         height, width, channels = expected
         advice = "Resize the images, or create an encoder for their `input_shape`."
+        if len(given) == 4 and (given[1], given[3]) == (channels, width):
+            advice = "Channels come last: np.moveaxis(images, 1, -1)."
         if len(given) == 3:
             advice = "A single image needs a batch axis in front: image[None]."
         raise ValueError(

@@ -47,10 +47,23 @@ class Downstream:
             # Each protocol asks; reading everything again would fail again.
             raise self._failure
         try:
-            return *self._arrays_of(self._train), *self._arrays_of(self._test)
+            arrays = *self._arrays_of(self._train), *self._arrays_of(self._test)
         except Exception as error:
             self._failure = error
             raise
+        self._note_unseen(arrays[1], arrays[3])
+        return arrays
+
+    def _note_unseen(self, train_labels, test_labels):
+        """Says so, if test has classes that nothing trained on train can name."""
+        unseen = np.setdiff1d(test_labels, train_labels)
+        if len(unseen):
+            count = int(np.isin(test_labels, unseen).sum())
+            names = ", ".join(map(str, unseen[:5])) + (", …" if len(unseen) > 5 else "")
+            self.notes.append(
+                f"{count} test images are of classes that train lacks ({names}), and "
+                "count as wrong where classes are predicted"
+            )
 
     @property
     def train_labels(self):

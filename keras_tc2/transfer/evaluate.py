@@ -113,7 +113,7 @@ def evaluate(
     rows, notes, failures, feature_seconds = [], [], [], {}
     first_error = None
     for name, downstream in downstreams.items():
-        notes += [f"{name}: {note}" for note in downstream.notes]
+        found = []
         for protocol in chosen:
             if verbose:
                 print(f"{name}: {type(protocol).__name__}", flush=True)
@@ -124,8 +124,10 @@ def evaluate(
                 failures.append({**shared, **_failure(protocol, error)})
                 if first_error is None:
                     first_error = error
-                notes.append(_failure_note(failures[-1]))
-                warnings.warn(notes[-1], stacklevel=3)
+                found.append(_failure_note(failures[-1]))
+                warnings.warn(found[-1], stacklevel=3)
+        # What was done to the data is known once they have been read.
+        notes += [f"{name}: {note}" for note in downstream.notes] + found
         feature_seconds[name] = downstream.feature_seconds
     if not rows:
         raise first_error

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks, encoders
 from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.pretraining.pretrainer import Pretrainer
 
 
 def extract_features(encoder, images, *, batch_size=256, verbose=0):
@@ -48,10 +49,10 @@ def extract_features(encoder, images, *, batch_size=256, verbose=0):
 
 
 def resolved(encoder):
-    """The encoder itself, loaded first where a folder or Hub repository is given."""
+    """The encoder itself: loaded from a folder or the Hub, or taken of a pretrainer."""
     if isinstance(encoder, str | os.PathLike):
         return encoders.from_pretrained(encoder)
-    return encoder
+    return encoder.encoder if isinstance(encoder, Pretrainer) else encoder
 
 
 class FeatureExtractor:

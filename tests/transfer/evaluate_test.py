@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2 import encoders, transfer
+from tests import tiny
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
 
@@ -434,3 +435,30 @@ class NamesTest(TestCase):
         unnamed = keras.Sequential(encoder().layers)
         assert self.name(unnamed) == "Sequential"
         assert self.name(encoder(name="sequential_of_mine")) == "sequential_of_mine"
+
+
+class GivenTest(TestCase):
+    def test_a_pretrainer_stands_for_its_encoder(self):
+        model = SSLPretrainer(tiny.encoder(), objective="nt_xent")
+        images = np.random.default_rng(0).random((12, *tiny.IMAGE_SHAPE))
+        np.testing.assert_array_equal(
+            transfer.extract_features(model, images),
+            transfer.extract_features(model.encoder, images),
+        )
+
+    def test_classes_that_train_lacks_are_told(self):
+        (images, labels), (more, others) = bright_and_dark(60), bright_and_dark(30)
+        others = np.where(np.arange(30) < 4, 7, others)
+        report = transfer.evaluate(
+            encoder(), {"a": ((images, labels), (more, others))}, protocols="knn"
+        )
+        (note,) = [n for n in report.notes if "train lacks" in n]
+        assert "4 test images are of classes that train lacks (7)" in note
+
+    def test_channels_come_last(self):
+        images = np.zeros((5, 3, 32, 32), "uint8")
+        with pytest.raises(ValueError, match=r"np.moveaxis\(images, 1, -1\)"):
+            data.load(images)
+        model = encoders.create("convnet", input_shape=(32, 32, 3), widths=(4,))
+        with pytest.raises(ValueError, match=r"np.moveaxis\(images, 1, -1\)"):
+            model.predict(images, verbose=0)
