@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import encoders, transfer
+from keras_tc2 import SSLPretrainer, data, encoders, transfer
 from tests import tiny
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
