@@ -1,0 +1,5 @@
+"""The command line: `keras-tc2 pretrain|transfer|report`."""
+
+from keras_tc2.cli.main import main
+
+__all__ = ["main"]

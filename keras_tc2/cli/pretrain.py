@@ -1,0 +1,159 @@
+"""Pre-trains an encoder on images without labels.
+
+    keras-tc2 pretrain --images=pictures --image_size=64 --output_dir=runs/mine
+
+The same command continues a run that was interrupted. OUTPUT_DIR gets `encoder/`,
+`checkpoints/`, `training_report.html` and `history.json`.
+"""
+
+import json
+import pathlib
+import shlex
+import sys
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+from keras_tc2 import augment, callbacks, data, encoders, layers, objectives, recipes
+from keras_tc2.cli.settings import chosen
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+
+METHODS = {
+    "tc2": recipes.cluster_tasks,
+    "tc2_blocks": recipes.block_tasks,
+    "tc2_full": recipes.full_method,
+    "ssl": None,
+}
+
+
+def define(values):
+    """Adds the flags of the command."""
+    string, integer, number = (
+        lambda *flag, define=define: define(*flag, flag_values=values)
+        for define in (flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float)
+    )
+    string("images", None, "Folder, file, or name of TensorFlow Datasets.")
+    string("split", "train", "Split of a dataset that has some.")
+    string("data_dir", None, "Folder of prepared datasets.")
+    integer("image_size", None, "Side that images are resized to.")
+    string("encoder", "resnet18", "Name of an encoder: " + ", ".join(encoders.names()))
+    string("encoder_arguments", "{}", "Its arguments, as JSON: '{\"width\": 32}'.")
+    string("method", "tc2", f"One of {', '.join(METHODS)}.")
+    string("objective", "nt_xent", f"One of {', '.join(objectives.names())}.")
+    integer("num_tasks", 4, "Tasks a batch is split into, each with its recipe.")
+    integer("epochs", 100, "Passes over the images.")
+    integer("batch_size", 256, "Images a step.")
+    number("learning_rate", 1e-3, "Peak of the cosine, for AdamW.")
+    number("weight_decay", 1e-4, "AdamW's.")
+    integer("warmup_epochs", 5, "Epochs of linear warm-up, before the cosine.")
+    string("precision", "float32", "float32, mixed_bfloat16 or mixed_float16.")
+    flags.DEFINE_bool(
+        "mirrored",
+        False,
+        "Whether to use all GPUs of this machine.",
+        flag_values=values,
+    )
+    integer("seed", 0, "Of weights, order and views.")
+    string("output_dir", None, "Where results go.")
+
+
+def run(values):
+    """Trains, and writes everything to the output folder."""
+    chosen(values, "images", "output_dir")
+    keras.config.set_dtype_policy(values.precision)
+    keras.utils.set_random_seed(values.seed)
+    folder = pathlib.Path(values.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = data.load(
+        values.images,
+        values.split,
+        data_dir=values.data_dir,
+        image_size=values.image_size,
+    )
+    image_shape = tuple(images.element_spec.shape)
+    if None in image_shape:
+        raise ValueError("The images differ in size: give --image_size.")
+    views = _views(images, image_shape, values)
+    strategy = (
+        tf.distribute.MirroredStrategy()
+        if values.mirrored
+        else tf.distribute.get_strategy()
+    )
+    with strategy.scope():
+        model = _pretrainer(image_shape, values)
+        model.compile(_optimizer(len(views), values))
+    history = model.fit(
+        views,
+        epochs=values.epochs,
+        callbacks=[
+            callbacks.ResumableCheckpoint(folder / "checkpoints"),
+            callbacks.CollapseGuard(),
+            callbacks.TrainingReport(folder / "training_report.html"),
+        ],
+    ).history
+    (folder / "history.json").write_text(json.dumps(history, indent=1, default=float))
+    model.encoder.training_record = {
+        "method": values.method,
+        "objective": values.objective,
+        "datasets": [str(values.images)],
+        "seed": values.seed,
+        "command": shlex.join(["keras-tc2", *sys.argv[1:]]),
+    }
+    model.encoder.save_pretrained(folder / "encoder")
+    print(f"The encoder is in {folder / 'encoder'}.")
+
+
+def _views(images, image_shape, values):
+    height, width, channels = image_shape
+    if height != width:
+        raise ValueError(
+            f"Views are square, these images are {height}×{width}: give --image_size."
+        )
+    augmentation = augment.simclr_tasks(
+        image_size=height, num_tasks=values.num_tasks, channels=channels
+    )
+    if values.method == "ssl":
+        augmentation = augment.simclr(image_size=height, channels=channels)
+    return data.two_views(
+        images,
+        batch_size=values.batch_size,
+        augmentation=augmentation,
+        seed=values.seed,
+    )
+
+
+def _pretrainer(image_shape, values):
+    try:
+        arguments = json.loads(values.encoder_arguments)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--encoder_arguments must be JSON: {error}") from error
+    encoder = encoders.create(values.encoder, input_shape=image_shape, **arguments)
+    layers.synchronize(encoder)
+    projector = layers.ProjectionHead(synchronized=True)
+    objective = objectives.get(values.objective)
+    objective.gather = True
+    if values.method not in METHODS:
+        known = ", ".join(METHODS)
+        raise ValueError(f"--method must be one of {known}. Received: {values.method}")
+    recipe = METHODS[values.method]
+    if recipe is None:
+        return SSLPretrainer(encoder, objective=objective, projector=projector)
+    return TC2Pretrainer(
+        encoder,
+        objective=objective,
+        projector=projector,
+        num_tasks=values.num_tasks,
+        **recipe(),
+    )
+
+
+def _optimizer(steps, values):
+    warmup = min(values.warmup_epochs, values.epochs - 1) * steps
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else values.learning_rate,
+        decay_steps=max(1, values.epochs * steps - warmup),
+        warmup_target=values.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=values.weight_decay)

@@ -1,0 +1,113 @@
+"""The commands, as a shell gives them, on a folder of pictures."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+import yaml
+
+import keras_tc2 as tc2
+from keras_tc2.cli import main
+from tests.test_case import TestCase
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for number in range(16):
+            kind = folder / split / ("dark" if number % 2 else "bright")
+            kind.mkdir(parents=True, exist_ok=True)
+            pixels = generator.integers(0, 100, (8, 8)) + 100 * (number % 2)
+            PIL.Image.fromarray(pixels.astype("uint8")).save(kind / f"{number}.png")
+    return folder
+
+
+SETTINGS = {
+    "image_size": 8,
+    "encoder": "convnet",
+    "encoder_arguments": '{"widths": [4]}',
+    "batch_size": 8,
+    "num_tasks": 2,
+    "warmup_epochs": 1,
+}
+
+
+def flags(**values):
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
+class MainTest(TestCase):
+    def test_pretrain_again_then_transfer_and_report(self, folder, tmp_path, capsys):
+        run = tmp_path / "run"
+        settings = tmp_path / "settings.yaml"
+        settings.write_text(yaml.safe_dump({**SETTINGS, "epochs": 99}))
+        # A flag wins over the file.
+        command = ["pretrain", f"--config={settings}", "--epochs=2"]
+        command += flags(images=folder / "train", output_dir=run)
+        assert main(command) == 0
+        history = json.loads((run / "history.json").read_text())
+        assert len(history["loss"]) == 2 and (run / "training_report.html").exists()
+        encoder = tc2.from_pretrained(run / "encoder")
+        assert encoder.image_shape == (8, 8, 1)
+        assert encoder.training_record["method"] == "tc2"
+        # The same command finds a finished run.
+        weights = encoder.get_weights()
+        assert main(command) == 0
+        for one, other in zip(
+            weights, tc2.from_pretrained(run / "encoder").get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+        measured = tmp_path / "measured"
+        command = flags(
+            encoders=f"{run / 'encoder'}", datasets=folder, output_dir=measured
+        )
+        assert main(["transfer", *command, "--protocols=knn"]) == 0
+        assert "knn" in capsys.readouterr().out
+        assert (measured / "report.md").read_text().startswith("|")
+        joined = tmp_path / "all.html"
+        reports = measured / "report.json"
+        assert main(["report", *flags(reports=reports, output=joined)]) == 0
+        assert "<html" in joined.read_text()
+
+    @pytest.mark.parametrize(
+        ("command", "status", "message"),
+        [
+            (["pretrian"], 2, "Unknown command 'pretrian'"),
+            (["pretrain", "--epoch=3"], 2, "epoch"),
+            (["pretrain", "--epochs=three"], 2, "three"),
+            (["pretrain", "more"], 2, "more"),
+            (["pretrain"], 1, "--images is needed"),
+            (["pretrain", "--images=/nowhere", "--output_dir=x"], 1, "/nowhere"),
+            (["transfer", "--config=/nowhere.yaml"], 2, "There is no file"),
+            (["report", "--reports=/nowhere.json", "--output=x"], 1, "nowhere"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_what_is_wrong_is_said(
+        self, command, status, message, capsys, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        assert main(command) == status
+        assert message in capsys.readouterr().err
+
+    def test_a_key_that_is_no_flag(self, tmp_path, capsys):
+        path = tmp_path / "settings.yaml"
+        path.write_text("epoch: 3")
+        assert main(["pretrain", f"--config={path}"]) == 2
+        assert "no flag 'epoch'. Did you mean 'epochs'" in capsys.readouterr().err
+
+    def test_help(self, capsys):
+        assert main([]) == main(["--help"]) == main(["pretrain", "--help"]) == 0
+        assert "--learning_rate" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("method", ["ssl", "tc2_full", "other"])
+    def test_methods(self, method, folder, tmp_path, capsys):
+        command = flags(**SETTINGS, method=method, epochs=1, output_dir=tmp_path)
+        status = main(["pretrain", *command, *flags(images=folder / "train")])
+        assert status == (1 if method == "other" else 0)
+        if method == "other":
+            assert "--method must be one of" in capsys.readouterr().err
