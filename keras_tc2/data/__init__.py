@@ -4,6 +4,7 @@ from keras_tc2.data.as_arrays import as_arrays
 from keras_tc2.data.epochs import EpochCounter
 from keras_tc2.data.folder_manifest import FolderManifest
 from keras_tc2.data.load import load
+from keras_tc2.data.prune import Pruning, prune
 from keras_tc2.data.reading_errors import ReadingError
 from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
 from keras_tc2.data.view_stream import ViewDataset
@@ -13,11 +14,13 @@ __all__ = [
     "ChannelStatistics",
     "EpochCounter",
     "FolderManifest",
+    "Pruning",
     "ReadingError",
     "ViewDataset",
     "as_arrays",
     "channel_statistics",
     "load",
     "multi_views",
+    "prune",
     "two_views",
 ]

@@ -25,6 +25,7 @@ from keras_tc2.transfer.out_of_distribution import (
 )
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.protocols import protocol_names
+from keras_tc2.transfer.rank_encoders import EncoderRanking, rank_encoders
 from keras_tc2.transfer.report import TransferReport
 from keras_tc2.transfer.residual_feature import ResidualFeatureClassifier
 from keras_tc2.transfer.retrieval import Retrieval, retrieval
@@ -38,6 +39,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "DomainAdaptation",
+    "EncoderRanking",
     "FewShot",
     "FineTuning",
     "LinearProbe",
@@ -65,6 +67,7 @@ __all__ = [
     "linear_probe",
     "merge",
     "protocol_names",
+    "rank_encoders",
     "relative_std",
     "retrieval",
     "scores",
