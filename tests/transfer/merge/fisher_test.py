@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_tc2 import encoders
 from keras_tc2.transfer import merge
 from tests.test_case import TestCase
 from tests.transfer.merge import networks
@@ -62,6 +63,16 @@ class DiagonalFisherTest(TestCase):
             self.assert_close(fisher[i], value, rtol=1e-4)
         for i in set(range(len(fisher))) - set(trained):
             assert not fisher[i].any()
+
+    @pytest.mark.slow(reason="what it guards ends the whole process")
+    def test_narrow_convolutions(self):
+        shape = (32, 32, 3)
+        model = encoders.create("resnet18", input_shape=shape, width=8)
+        head = keras.layers.Dense(2)
+        head.build((None, model.feature_dim))
+        images = np.random.default_rng(0).integers(0, 256, (2, *shape), "uint8")
+        fisher = merge.diagonal_fisher(model, head, images)
+        assert all(np.isfinite(values).all() for values in fisher)
 
 
 class FisherAverageTest(TestCase):
