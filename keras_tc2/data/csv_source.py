@@ -1,57 +1,83 @@
 """A CSV file that lists image files and their labels."""
 
 import csv
+import itertools
 
-from keras_tc2.data.file_images import FileImages
-from keras_tc2.data.labels import check_labels, number_classes
+from keras_tc2.data.folder_manifest import IMAGE_SUFFIXES
+from keras_tc2.data.table_source import LABEL_KEYS, PATH_KEYS, read_table
+
+DELIMITERS = ",;\t"
+LOOKED_AT = 20
 
 
 def matches_csv(request):
-    """Whether the source is an existing CSV file."""
-    return request.path is not None and request.path.suffix.lower() == ".csv"
+    """Whether the source is an existing file of comma or tab separated values."""
+    path = request.path
+    return path is not None and path.suffix.lower() in (".csv", ".tsv")
 
 
 def read_csv(request):
     """Opens the files of the column `path`, which are relative to the CSV file.
 
-    A column `label` holds class numbers or names, a column `split` the split.
+    A column `label` holds class numbers or names, a column `split` the split. Without
+    a header line, the column of image files is the paths, and a second one the labels.
     """
     path = request.path
     with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        rows = [(reader.line_num, row) for row in reader]
-    needed = ["path", "label"] if request.labels else ["path"]
-    if not set(needed) <= set(columns):
-        raise ValueError(
-            f"{str(path)!r} must have a header line with the columns {needed}. "
-            f"Received: {columns}"
-        )
-    if "split" in columns:
-        rows = [(line, row) for line, row in rows if row["split"] == request.split]
-    else:
-        request.refuse_split("A CSV file without a column `split`")
+        start = "".join(itertools.islice(file, LOOKED_AT))
+        file.seek(0)
+        reader = csv.reader(file, delimiter=_delimiter(start))
+        rows = [(reader.line_num, row) for row in reader if row]
+    where = repr(str(path))
+    header = _made_up_header(rows, where)
+    if header is None:
+        header = [cell.strip() for cell in rows.pop(0)[1]]
+    _check_columns(header, request, where)
+    columns = {
+        name: [row[place] if place < len(row) else "" for _, row in rows]
+        for place, name in enumerate(header)
+    }
+    places = [f"line {line}" for line, _ in rows]
+    return read_table(columns, places, request, path.parent, where)
+
+
+def _delimiter(text):
+    """What separates the cells; a comma if that cannot be told."""
+    try:
+        return csv.Sniffer().sniff(text, DELIMITERS).delimiter
+    except csv.Error:
+        return ","
+
+
+def _made_up_header(rows, where):
+    """Names for the columns of a file without a header line, else `None`."""
     if not rows:
-        raise ValueError(f"{str(path)!r} lists no images of split {request.split!r}.")
-    for line, row in rows:
-        for column in needed:
-            if not row[column]:
-                raise ValueError(
-                    f"{str(path)!r}, line {line}: the {column} is missing."
-                )
-    labels = None
+        return []
+    first = [cell.strip().lower() for cell in rows[0][1]]
+    images = [
+        place for place, cell in enumerate(first) if cell.endswith(IMAGE_SUFFIXES)
+    ]
+    if not images:
+        return None
+    if len(images) > 1 or len(first) > 2:
+        raise ValueError(
+            f"{where} has no header line, and of {len(first)} columns it cannot be "
+            "told which are the paths and the labels: add a first line, such as "
+            f"`path,label`. Received: {rows[0][1]}"
+        )
+    names = ["label"] * len(first)
+    names[images[0]] = "path"
+    return names
+
+
+def _check_columns(columns, request, where):
+    """Raises `ValueError` if there can be no paths, or no labels."""
+    needed = [("path", request.image_key, PATH_KEYS)]
     if request.labels:
-        labels = _numbers([row["label"] for _, row in rows], request.class_names)
-    paths = [str(path.parent / row["path"]) for _, row in rows]
-    return FileImages(paths, labels, request, str(path)).dataset()
-
-
-def _numbers(labels, class_names):
-    """Class numbers of a column that holds numbers, or else names."""
-    if class_names is None and all(_is_integer(label) for label in labels):
-        return check_labels([int(label) for label in labels], len(labels))
-    return number_classes(labels, class_names)
-
-
-def _is_integer(text):
-    return text.strip().removeprefix("-").isdecimal()
+        needed.append(("label", request.label_key, LABEL_KEYS))
+    if any(key is None and not set(usual) & set(columns) for _, key, usual in needed):
+        raise ValueError(
+            f"{where} must have a header line with the columns "
+            f"{[name for name, _, _ in needed]}, or you name them, `image_key` and "
+            f"`label_key`. Received: {columns}"
+        )

@@ -18,14 +18,16 @@ class FileImages(RandomAccess):
         labels: int64 array `(N,)`, or `None`.
         request: `Request`.
         where: str, the source as messages name it.
+        class_names: list of str, or `None`.
     """
 
-    def __init__(self, paths, labels, request, where):
+    def __init__(self, paths, labels, request, where, class_names=None):
         self._encoded = EncodedImages(
             paths, len(paths), _read, request, where, open_item=_open
         )
         super().__init__(len(paths), self._encoded.first_shape)
         self._labels = labels
+        self.class_names = class_names
         with tf.device("CPU"):
             self._paths = tf.constant(paths)
         if request.on_error == "skip":

@@ -18,6 +18,11 @@ IMAGE_SUFFIXES = (
     ".webp",
     ".tif",
     ".tiff",
+    ".mpo",
+    ".jp2",
+    ".avif",
+    ".heic",
+    ".heif",
 )
 FORMAT = 1
 

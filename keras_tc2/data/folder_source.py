@@ -4,7 +4,7 @@ import os
 
 from keras_tc2.data.file_images import FileImages
 from keras_tc2.data.folder_manifest import IMAGE_SUFFIXES, list_folder
-from keras_tc2.data.labels import number_classes
+from keras_tc2.data.labels import all_classes, number_classes
 
 
 def matches_folder(request):
@@ -32,11 +32,13 @@ def read_folder(request):
         raise ValueError(
             f"Folder {str(root)!r} holds no images ({' '.join(IMAGE_SUFFIXES)}).{links}"
         )
-    labels = None
+    labels = class_names = None
     if request.labels:
-        labels = number_classes(folder_classes(manifest), request.class_names)
+        classes = folder_classes(manifest)
+        labels = number_classes(classes, request.class_names)
+        class_names = all_classes(classes, request.class_names)
     paths = [os.path.join(root, name) for name in manifest.files]
-    return FileImages(paths, labels, request, str(root)).dataset()
+    return FileImages(paths, labels, request, str(root), class_names).dataset()
 
 
 def folder_classes(manifest):

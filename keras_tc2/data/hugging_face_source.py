@@ -96,9 +96,12 @@ def read_hugging_face(request):
             f"Column {image_key!r} must be a `datasets.Image`: cast it with "
             f"`cast_column`. Received: {rows.features[image_key]}"
         )
-    labels = None
+    labels = class_names = None
     if request.labels:
         label_key = choose_key("label", request.label_key, rows.features, LABEL_KEYS)
         labels = check_labels(rows[label_key][:], len(rows))
+        class_names = getattr(rows.features[label_key], "names", None)
     rows = rows.cast_column(image_key, datasets.Image(decode=False))
-    return HuggingFaceImages(rows, image_key, labels, request).dataset()
+    images = HuggingFaceImages(rows, image_key, labels, request)
+    images.class_names = class_names
+    return images.dataset()

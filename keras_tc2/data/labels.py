@@ -33,6 +33,39 @@ def check_labels(labels, num_images):
     return labels.astype(np.int64)
 
 
+def number_labels(labels, class_names):
+    """Class numbers of labels that are numbers, perhaps as text, or else names.
+
+    Args:
+        labels: list, array or other sequence of a label for each image.
+        class_names: see `number_classes`. Numbers count in it.
+
+    Returns:
+        `(numbers, names)`: int64 `(N,)`, and the list of all names or `None`.
+
+    Raises:
+        ValueError: as `check_labels` and `number_classes`.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 1 and labels.dtype.kind in "UO":
+        texts = [str(label) for label in labels]
+        if class_names is not None or not all(map(_is_integer, texts)):
+            return number_classes(texts, class_names), all_classes(texts, class_names)
+        labels = np.array([int(text) for text in texts])
+    numbers = check_labels(labels, len(labels))
+    if class_names is not None and numbers.max() >= len(class_names):
+        raise ValueError(
+            f"Every label must be below the number of `class_names`, "
+            f"{len(class_names)}. Received: label {numbers.max()}"
+        )
+    return numbers, class_names and list(class_names)
+
+
+def all_classes(names, class_names):
+    """The list of all classes in the order of their numbers, see `number_classes`."""
+    return sorted(set(names)) if class_names is None else list(class_names)
+
+
 def number_classes(names, class_names):
     """The number of every name's class, int64 `(N,)`.
 
@@ -55,6 +88,10 @@ def number_classes(names, class_names):
             f"{', '.join(map(repr, unknown[:10]))}"
         )
     return np.array([numbers[name] for name in names], np.int64)
+
+
+def _is_integer(text):
+    return text.strip().removeprefix("-").isdecimal()
 
 
 def _check_several_classes(labels):

@@ -16,6 +16,7 @@ from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.reading_errors import ReadDataset
 from keras_tc2.data.request import Request
+from keras_tc2.data.table_source import matches_frame, read_frame
 from keras_tc2.data.tfds_source import (
     matches_name,
     matches_prepared,
@@ -28,6 +29,7 @@ from keras_tc2.data.tfrecord_source import matches_tfrecords, read_tfrecords
 KINDS = (
     (matches_dataset, read_dataset),
     (matches_hugging_face, read_hugging_face),
+    (matches_frame, read_frame),
     (matches_array, read_array),
     (matches_csv, read_csv),
     (matches_numpy_file, read_numpy_file),
@@ -71,8 +73,10 @@ def load(
             - a folder that TensorFlow Datasets prepared;
             - a folder of images, flat or nested. With `labels=True`, its sub-folders
               are the classes, numbered in the order of their names;
-            - a CSV file with a header line and the column `path`, relative to the
-              file, and perhaps `label` (numbers or names) and `split`;
+            - a CSV file (commas, semicolons or tabs) with the column `path`, relative
+              to the file, and perhaps `label` (numbers or names) and `split`. Without a
+              header line, one or two columns, of which one is image files;
+            - a data frame, such as one of pandas, with such columns;
             - a `.npy` or HDF5 file of images `(N, H, W, C)`, read as needed;
             - a TFRecord file of encoded images, or a folder of such files;
             - an array of images `(N, H, W, C)`, or a pair `(images, labels)`. Besides
@@ -116,20 +120,21 @@ def load(
         max_pixels: int. Larger image files are refused before they are decoded,
             because a few bytes can claim to be terabytes. Beyond the default, raise
             `PIL.Image.MAX_IMAGE_PIXELS` too. Defaults to `178_956_970`.
-        image_key: str. The part of a record that is the image, where it cannot be
-            told. Defaults to `None`.
+        image_key: str. The part of a record, or the column of a table, that is the
+            image or its path, where it cannot be told. Defaults to `None`.
         label_key: str. Likewise the label. Defaults to `None`.
         manifest: path of a file. The list of a folder's images is saved in it, and
             read from it while no folder has changed; see `FolderManifest`. Defaults to
             `None`.
-        class_names: list of str. All classes of a folder or CSV file in the order of
+        class_names: list of str. All classes of a folder or table in the order of
             their numbers, so that several folders number them alike; others are an
             error. `None` numbers those that occur in the order of their names.
             Defaults to `None`.
 
     Returns:
         Unbatched `tf.data.Dataset` of images `(height, width, channels)`, uint8 or
-        float32, or of pairs `(image, label)` with int64 labels.
+        float32, or of pairs `(image, label)` with int64 labels. Its `class_names` are
+        a list of what the labels stand for, where the source tells, or `None`.
 
     Raises:
         ValueError: if the source is unknown (with the names that come close and what

@@ -1,6 +1,11 @@
 """How many channels an encoded image has, from its first bytes alone."""
 
-from keras_tc2.data.read_picture import PNG_START, TIFF_STARTS, declares_channels
+from keras_tc2.data.read_picture import (
+    PNG_START,
+    TIFF_STARTS,
+    declares_channels,
+    open_with_pillow,
+)
 
 JPEG_START = b"\xff\xd8"
 # Markers that begin a frame; the others between C0 and CF are tables.
@@ -66,8 +71,6 @@ def _tiff_channels(file):
 
 
 def _pillow_channels(file):
-    import PIL.Image
-
-    with PIL.Image.open(file) as picture:
+    with open_with_pillow(file) as picture:
         mode = picture.mode
     return 1 if mode in GREY_MODES or mode.startswith("I;16") else 3

@@ -16,7 +16,12 @@ class RandomAccess:
         size: int, the number of images.
         image_shape: `(height, width, channels)` of the images; of the first one, where
             they may differ.
+
+    Attributes:
+        class_names: list of str, what the numbers of classes stand for, or `None`.
     """
+
+    class_names = None
 
     def __init__(self, size, image_shape):
         self.size = size
@@ -44,6 +49,7 @@ class RandomAccess:
         dataset = self.all_elements()
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.size))
         dataset._keras_tc2_random_access = self
+        dataset._keras_tc2_class_names = self.class_names
         return dataset
 
 

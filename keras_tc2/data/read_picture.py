@@ -3,6 +3,7 @@
 This is the thorough way, one image at a time. `decode.py` has the fast one.
 """
 
+import functools
 import io
 import warnings
 
@@ -20,6 +21,13 @@ DEEP_MODES = {
 }
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_START = b"\x89PNG\r\n\x1a\n"
+_HEIF = "is HEIC, which needs the package pillow-heif: pip install 'keras-tc2[heif]'"
+_AVIF = "is AVIF, which this installation of Pillow cannot read"
+# By the kind that a file of boxes says it is.
+NEEDED = {
+    **{b"ftyp" + kind: _HEIF for kind in (b"heic", b"heix", b"mif1", b"heim")},
+    **{b"ftyp" + kind: _AVIF for kind in (b"avif", b"avis")},
+}
 
 
 class UnreadablePictureError(ValueError):
@@ -58,7 +66,7 @@ def read_picture(content, *, channels=None, max_pixels):
             f"cannot be decoded: {type(error).__name__}: {error}"
         ) from error
     if has_alpha and image.shape[2] != channels:
-        image = _lay_on_white(image)
+        image = lay_on_white(image)
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise UnreadablePictureError("holds NaN or infinite pixels")
     return image
@@ -67,20 +75,49 @@ def read_picture(content, *, channels=None, max_pixels):
 def _read_with_pillow(content, max_pixels):
     """`(array, whether the last channel is alpha)`."""
     import PIL.Image
-    import PIL.ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(io.BytesIO(content))
+            picture = open_with_pillow(io.BytesIO(content))
     except PIL.UnidentifiedImageError as error:
-        raise UnreadablePictureError("is not an image that can be read") from error
+        reason = NEEDED.get(content[4:12], "is not an image that can be read")
+        raise UnreadablePictureError(reason) from error
     except PIL.Image.DecompressionBombError as error:
         raise UnreadablePictureError(f"is refused by Pillow: {error}") from error
     refuse_bomb(picture.width, picture.height, max_pixels)
     if content.startswith(PNG_START) and content[24] == 16:
         image = tf.io.decode_png(content, dtype=tf.uint16).numpy()
         return image, image.shape[2] in (2, 4)
+    return picture_pixels(picture)
+
+
+def open_with_pillow(file):
+    """`PIL.Image.open`, which reads HEIC too where `pillow-heif` is installed."""
+    import PIL.Image
+
+    _register_heif()
+    return PIL.Image.open(file)
+
+
+@functools.cache
+def _register_heif():
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def picture_pixels(picture):
+    """The pixels of a `PIL.Image.Image`, upright.
+
+    Returns:
+        `(array, has_alpha)`: `(height, width, channels)`, and whether the last channel
+        is transparency.
+    """
+    import PIL.ImageOps
+
     picture = PIL.ImageOps.exif_transpose(picture)
     if picture.mode in DEEP_MODES:
         return np.asarray(picture).astype(DEEP_MODES[picture.mode])[..., None], False
@@ -162,7 +199,7 @@ def refuse_bomb(width, height, max_pixels):
         )
 
 
-def _lay_on_white(image):
+def lay_on_white(image):
     """Blends the last channel, alpha, away."""
     white = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1.0
     alpha = image[..., -1:].astype(np.float64) / white

@@ -85,6 +85,14 @@ class ReadDataset(tf.data.Dataset):
         return [self._dataset]
 
     @property
+    def class_names(self):
+        """List of what the numbers of classes stand for, or `None` if not known.
+
+        What `map`, `take` and the like make of the dataset does not have it.
+        """
+        return getattr(self, "_keras_tc2_class_names", None)
+
+    @property
     def element_spec(self):
         """What an element is, as in any dataset."""
         return self._dataset.element_spec

@@ -5,6 +5,7 @@ import pathlib
 import re
 
 from keras_tc2.data.dataset_source import format_elements
+from keras_tc2.data.element_keys import LABEL_KEYS, choose_key
 
 INFO_FILE = "dataset_info.json"
 NAME = re.compile(r"[A-Za-z][\w-]*(:[\d.*]+|/[\w./-]+(:[\d.*]+)?)?")
@@ -67,10 +68,17 @@ def _read(builder, request):
             'which can be cut as in "train[:80%]". Received: '
             f"split={request.split!r}"
         ) from error
+    features, label_key = builder.info.features, request.label_key
     if request.image_key is None and builder.info.supervised_keys:
         keys = builder.info.supervised_keys
         dataset = dataset.map(lambda element: (element[keys[0]], element[keys[1]]))
-    return format_elements(dataset, request)
+        label_key = keys[1]
+    dataset = format_elements(dataset, request)
+    if request.labels:
+        label_key = choose_key("label", label_key, features, LABEL_KEYS)
+        names = getattr(features[label_key], "names", None)
+        dataset._keras_tc2_class_names = names and list(names)
+    return dataset
 
 
 def _prepare(builder, request):

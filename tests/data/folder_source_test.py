@@ -122,7 +122,9 @@ class FolderSourceTest(TestCase):
     def test_class_names_fix_the_numbers(self, tmp_path):
         write_values(tmp_path, {"dog/a.png": 1, "cat/b.png": 2})
         names = ["ant", "dog", "cat"]
-        pairs = arrays(data.load(tmp_path, labels=True, class_names=names))
+        dataset = data.load(tmp_path, labels=True, class_names=names)
+        assert dataset.class_names == names
+        pairs = arrays(dataset)
         assert [int(label) for _, label in pairs] == [2, 1]
         with pytest.raises(ValueError, match=r"class_names.*Received: 'cat'"):
             data.load(tmp_path, labels=True, class_names=["dog", "ant"])

@@ -139,6 +139,7 @@ class TFDSTest(TestCase):
     )
     def test_name_and_directory(self, source, data_dir):
         dataset = data.load(source, "test[:5]", labels=True, data_dir=data_dir)
+        assert dataset.class_names == [str(digit) for digit in range(10)]
         image_spec, label_spec = dataset.element_spec
         assert image_spec == tf.TensorSpec((28, 28, 1), tf.uint8)
         assert label_spec == tf.TensorSpec((), tf.int64)

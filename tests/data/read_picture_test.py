@@ -1,5 +1,6 @@
 """Every kind of image file that people have, and every way in which it is broken."""
 
+import importlib.util
 import struct
 import sys
 import zlib
@@ -38,6 +39,38 @@ class PlainFormatsTest(TestCase):
         image = only(tmp_path, channels=channels)
         np.testing.assert_array_equal(image, pixels)
         assert image.dtype == np.uint8
+
+    @pytest.mark.parametrize(
+        ("suffix", "options"),
+        [
+            (
+                ".mpo",
+                {"save_all": True, "append_images": [PIL.Image.new("RGB", (7, 9))]},
+            ),
+            (".jp2", {}),
+            (".avif", {"quality": 100}),
+        ],
+    )
+    def test_kinds_of_cameras_and_the_web(self, tmp_path, suffix, options):
+        color = (200, 100, 50)
+        PIL.Image.new("RGB", (7, 9), color).save(tmp_path / f"a{suffix}", **options)
+        image = only(tmp_path)
+        assert image.shape == (9, 7, 3)
+        assert np.abs(image.astype(int) - color).max() <= 3
+
+    def test_heic(self, tmp_path):
+        heif = pytest.importorskip("pillow_heif")
+        picture = PIL.Image.new("RGB", (64, 48), (200, 100, 50))
+        heif.from_pillow(picture).save(tmp_path / "a.heic")
+        assert only(tmp_path).shape == (48, 64, 3)
+
+    def test_heic_without_its_package(self, tmp_path):
+        if importlib.util.find_spec("pillow_heif"):
+            pytest.skip("pillow-heif is installed")
+        start = b"\0\0\0\x1cftypheic\0\0\0\0mif1heic"
+        (tmp_path / "a.heic").write_bytes(start)
+        with pytest.raises(data.ReadingError, match=r"needs .*keras-tc2\[heif\]"):
+            data.load(tmp_path)
 
     def test_webp(self, tmp_path):
         pixels = noise((9, 7, 3))

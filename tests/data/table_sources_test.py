@@ -80,10 +80,91 @@ class CSVTest(TestCase):
         with pytest.raises(ValueError, match=message):
             data.load(self.csv(*lines), labels=True)
 
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    @pytest.mark.parametrize("header", [True, False])
+    def test_dialects(self, delimiter, header):
+        names = ["dog", "cat", "two words, and more", "dog", "cat"]
+        lines = ["label,path"] if header else []
+        lines += [f'"{name}",pictures\\{index}.png' for index, name in enumerate(names)]
+        if delimiter != ",":
+            lines = [delimiter.join(line.rsplit(",", 1)) for line in lines]
+        labelled = data.load(self.csv(*lines), labels=True)
+        assert_holds(labelled, labels=[1, 0, 2, 1, 0])
+        assert labelled.class_names == ["cat", "dog", "two words, and more"]
+
+    def test_one_column_without_header(self):
+        paths = [f"pictures/{index}.png" for index in range(5)]
+        assert_holds(data.load(self.csv(*paths)))
+        with pytest.raises(ValueError, match=r"must have a header line.*'label'"):
+            data.load(self.csv(*paths), labels=True)
+        with pytest.raises(ValueError, match=r"no header line, and of 3 columns"):
+            data.load(self.csv(*[f"{path},1,train" for path in paths]))
+
+    def test_columns_of_other_names(self):
+        path = self.csv("photo,kind", *self.rows(LABELS))
+        keys = {"image_key": "photo", "label_key": "kind"}
+        assert_holds(data.load(path, labels=True, **keys), labels=LABELS)
+        with pytest.raises(ValueError, match="`image_key`"):
+            data.load(path)
+
+    def test_names_of_classes(self):
+        path = self.csv("path,label", *self.rows(LABELS))
+        assert data.load(path, labels=True).class_names is None
+        path = self.csv("path,label", *self.rows(["dog", "cat", "eel", "dog", "cat"]))
+        assert data.load(path, labels=True).class_names == ["cat", "dog", "eel"]
+        assert data.load(path).class_names is None
+        names = ["eel", "dog", "cat"]
+        labelled = data.load(path, labels=True, class_names=names, on_error="skip")
+        assert labelled.class_names == names
+
     def test_missing_file_is_named(self):
         path = self.csv("path", "pictures/0.png", "pictures/nothing.png")
         with pytest.raises(data.ReadingError, match=r"nothing\.png cannot"):
             arrays(data.load(path))
+
+
+class Frame(dict):
+    """What is needed of a data frame of pandas, which need not be installed."""
+
+    def __init__(self, columns):
+        super().__init__(columns)
+        self.columns, self.iloc = list(columns), None
+        self.index = range(len(next(iter(columns.values()))))
+
+
+class DataFrameTest(TestCase):
+    def frame(self, tmp_path, labels, **columns):
+        paths = [
+            write(tmp_path / f"{index}.png", image)
+            for index, image in enumerate(IMAGES)
+        ]
+        return Frame({"filename": paths, "class": labels, **columns})
+
+    def test_columns(self, tmp_path):
+        frame = self.frame(tmp_path, ["dog", "cat", "eel", "dog", "cat"])
+        assert_holds(data.load(frame))
+        labelled = data.load(frame, labels=True)
+        assert_holds(labelled, labels=LABELS)
+        assert labelled.class_names == ["cat", "dog", "eel"]
+
+    def test_numbers_and_splits(self, tmp_path):
+        splits = ["a", "b", "a", "a", "a"]
+        frame = self.frame(tmp_path, LABELS, split=splits)
+        assert_holds(data.load(frame, "b"), IMAGES[1:2])
+        labelled = data.load(frame, "a", labels=True)
+        assert_holds(labelled, IMAGES[[0, 2, 3, 4]], labels=LABELS[[0, 2, 3, 4]])
+
+    def test_missing(self, tmp_path):
+        frame = self.frame(tmp_path, [0, 1, float("nan"), 0, 1])
+        with pytest.raises(ValueError, match="row 2: the label is missing"):
+            data.load(frame, labels=True)
+        with pytest.raises(ValueError, match=r"'class'\].*pass `image_key`"):
+            data.load(Frame({"class": LABELS}))
+
+    def test_of_pandas(self, tmp_path):
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame(dict(self.frame(tmp_path, LABELS)))
+        assert_holds(data.load(frame, labels=True), labels=LABELS)
 
 
 class NumpyFileTest(TestCase):
