@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2.data.labels import check_labels
+from keras_tc2.data.labels import number_labels
 from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.random_access import RandomAccess
 
@@ -107,11 +107,14 @@ def array_images(images, labels, request):
     if type(images) is np.ndarray:
         check_pixels(images, value_range)
         images = images.astype(images.dtype.newbyteorder("="), copy=False)
+    class_names = None
     if labels is not None:
-        labels = check_labels(labels, len(images))
+        labels, class_names = number_labels(labels, len(images), request.class_names)
     pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
     pixel_format.check_channels(images.shape[-1])
-    return ArrayImages(images, labels, pixel_format).dataset()
+    source = ArrayImages(images, labels, pixel_format)
+    source.class_names = class_names
+    return source.dataset()
 
 
 def check_image_shape(shape):

@@ -33,11 +33,12 @@ def check_labels(labels, num_images):
     return labels.astype(np.int64)
 
 
-def number_labels(labels, class_names):
+def number_labels(labels, num_images, class_names):
     """Class numbers of labels that are numbers, perhaps as text, or else names.
 
     Args:
         labels: list, array or other sequence of a label for each image.
+        num_images: int.
         class_names: see `number_classes`. Numbers count in it.
 
     Returns:
@@ -47,12 +48,12 @@ def number_labels(labels, class_names):
         ValueError: as `check_labels` and `number_classes`.
     """
     labels = np.asarray(labels)
-    if labels.ndim == 1 and labels.dtype.kind in "UO":
+    if labels.shape == (num_images,) and labels.dtype.kind in "UO":
         texts = [str(label) for label in labels]
         if class_names is not None or not all(map(_is_integer, texts)):
             return number_classes(texts, class_names), all_classes(texts, class_names)
         labels = np.array([int(text) for text in texts])
-    numbers = check_labels(labels, len(labels))
+    numbers = check_labels(labels, num_images)
     if class_names is not None and numbers.max() >= len(class_names):
         raise ValueError(
             f"Every label must be below the number of `class_names`, "

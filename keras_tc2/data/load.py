@@ -2,6 +2,9 @@
 
 import pathlib
 
+import numpy as np
+import tensorflow as tf
+
 from keras_tc2 import checks
 from keras_tc2.data.array_source import matches_array, read_array
 from keras_tc2.data.csv_source import matches_csv, read_csv
@@ -12,6 +15,7 @@ from keras_tc2.data.hugging_face_source import (
     matches_hugging_face,
     read_hugging_face,
 )
+from keras_tc2.data.list_source import matches_list, read_list
 from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
 from keras_tc2.data.pixel_format import PixelFormat
 from keras_tc2.data.reading_errors import ReadDataset
@@ -30,6 +34,7 @@ KINDS = (
     (matches_dataset, read_dataset),
     (matches_hugging_face, read_hugging_face),
     (matches_frame, read_frame),
+    (matches_list, read_list),
     (matches_array, read_array),
     (matches_csv, read_csv),
     (matches_numpy_file, read_numpy_file),
@@ -82,6 +87,8 @@ def load(
             - an array of images `(N, H, W, C)`, or a pair `(images, labels)`. Besides
               NumPy's, anything that is indexed like one, such as a memory map or an
               HDF5 dataset, which is then read as needed;
+            - a list of paths of image files, of images of Pillow, or of arrays
+              `(H, W, C)` or `(H, W)`; or a pair of such a list and labels;
             - an unbatched `tf.data.Dataset` of images, pairs `(image, label)` or
               dicts;
             - a `Dataset` or `DatasetDict` of Hugging Face's package `datasets`.
@@ -92,7 +99,8 @@ def load(
             `"train[:80%]"`; or a sub-folder of a folder of images, group of an HDF5
             file or value of the column `split` of a CSV file. What is not divided in
             this way is all `"train"`. Defaults to `"train"`.
-        labels: bool. Whether to yield `(image, label)`. Defaults to `False`.
+        labels: bool. Whether to yield `(image, label)`. Or, for an array or a list, the
+            labels themselves, a sequence of numbers or names. Defaults to `False`.
         data_dir: folder where TensorFlow Datasets keeps prepared datasets. Defaults to
             its own.
         image_size: int, or pair (height, width). Images are resized to it by
@@ -126,7 +134,7 @@ def load(
         manifest: path of a file. The list of a folder's images is saved in it, and
             read from it while no folder has changed; see `FolderManifest`. Defaults to
             `None`.
-        class_names: list of str. All classes of a folder or table in the order of
+        class_names: list of str. All classes of a folder, table or list in the order of
             their numbers, so that several folders number them alike; others are an
             error. `None` numbers those that occur in the order of their names.
             Defaults to `None`.
@@ -155,6 +163,8 @@ def load(
     assert image.shape == (28, 28, 3)
     ```
     """
+    if not isinstance(labels, bool | np.bool_):
+        source, labels = _labelled(source, labels), True
     request = Request(
         source=source,
         split=split,
@@ -182,6 +192,24 @@ def load(
             raise FileNotFoundError(f"There is no file or folder {str(source)!r}.")
         raise ValueError(f"No reader knows what kind of file {str(source)!r} is.")
     raise TypeError(
-        "`source` must be a name, a path, an array, a pair (images, labels), or a "
-        f"`tf.data.Dataset`. Received: {type(source).__name__}"
+        "`source` must be a name, a path, an array, a list of images, a pair (images, "
+        "labels), a data frame, or a `tf.data.Dataset`. Received: "
+        f"{type(source).__name__}"
     )
+
+
+def _labelled(source, labels):
+    """The pair of images and labels, where they are given apart."""
+    if not hasattr(labels, "__len__") or isinstance(labels, str | dict):
+        raise ValueError(
+            "`labels` must be True, False, or a sequence of a label for each image. "
+            f"Received: {labels!r}"
+        )
+    if not hasattr(source, "__len__") or isinstance(
+        source, str | pathlib.PurePath | tf.data.Dataset
+    ):
+        raise ValueError(
+            "`labels=[...]` go with an array or a list of images; other sources have "
+            f"their own, `labels=True`. Received: {type(source).__name__} {source!r}"
+        )
+    return source, labels

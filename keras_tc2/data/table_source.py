@@ -53,7 +53,9 @@ def read_table(columns, places, request, folder, where):
     labels = class_names = None
     if request.labels:
         labels, class_names = number_labels(
-            [columns[keys["label"]][row] for row in rows], request.class_names
+            [columns[keys["label"]][row] for row in rows],
+            len(rows),
+            request.class_names,
         )
     paths = [_in_folder(folder, columns[keys["path"]][row]) for row in rows]
     return FileImages(paths, labels, request, where, class_names).dataset()
