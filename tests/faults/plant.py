@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from tests.faults.table import FAULTS  # noqa: E402
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("only", "", "Faults of files whose path contains this.")
+flags.DEFINE_list("only", [""], "Faults of files whose path contains one of these.")
 flags.DEFINE_integer("jobs", 1, "Faults tried at once.")
 flags.DEFINE_bool("baseline", True, "Whether the tests run without a fault first.")
 
@@ -73,7 +73,7 @@ def is_seen(fault):
 
 def main(_):
     """Tries the faults, and counts those that were seen."""
-    faults = [fault for fault in FAULTS if FLAGS.only in fault.file]
+    faults = [fault for fault in FAULTS if any(x in fault.file for x in FLAGS.only)]
     if FLAGS.baseline:
         tests = [test for fault in faults for test in fault.tests.split()]
         with tempfile.TemporaryDirectory() as folder:

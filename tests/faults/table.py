@@ -447,8 +447,8 @@ FAULTS = [
     ),
     Fault(
         "transfer/linear_probe.py",
-        "mean = train_features.mean(axis=0)",
-        "mean = test_features.mean(axis=0)",
+        "test_features = (test_features - mean) / scale",
+        "test_features = (test_features - test_features.mean(axis=0)) / scale",
         "transfer/linear_probe_test.py",
     ),
     Fault(
@@ -483,8 +483,8 @@ FAULTS = [
     ),
     Fault(
         "transfer/scores/leep.py",
-        "joint = np.eye(len(classes))[ids].T @ probabilities / len(labels)",
-        "joint = np.eye(len(classes))[ids].T @ probabilities",
+        "np.sum((joint / marginal)[ids] * probabilities, axis=1)",
+        "np.sum(joint[ids] * probabilities, axis=1)",
         "transfer/scores_test.py::LEEPTest",
     ),
     Fault(
