@@ -85,7 +85,8 @@ def fine_tune(
     Returns:
         Dict: `"accuracy"`, `"predictions"` (array `(M,)`), `"history"` (Keras's dict),
         `"num_epochs"`, `"classes"` and `"model"`, the fine-tuned
-        `keras_tc2.Classifier`: `save` or `push_to_hub` keeps it.
+        `keras_tc2.Classifier`: `save` or `push_to_hub` keeps it. Its classes are the
+        names of `load(...).class_names`, where `train` has them.
 
     Raises:
         ValueError: if an argument is out of range, target images are not of the
@@ -119,7 +120,10 @@ def fine_tune(
     )
     feature_dim = extract_features(copy, train.take(1)).shape[1]
     head.build((None, feature_dim))
-    model = Classifier(copy, head, classes=classes)
+    names = getattr(train, "class_names", None)
+    model = Classifier(
+        copy, head, classes=[names[i] for i in classes] if names else classes
+    )
     num_batches = math.ceil(len(fit_part) / batch_size)
     fit_images = subset(numbered, fit_part, len(labels)).cache()
     fit_batches = (

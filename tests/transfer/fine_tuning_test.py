@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tc2 import transfer
+from keras_tc2 import data, transfer
 from keras_tc2.transfer.frozen_layers import freeze_first_layers
 from keras_tc2.transfer.held_out import held_out_part
 from tests.test_case import TestCase
@@ -126,6 +126,14 @@ class FineTuneTest(TestCase):
         again = keras.saving.load_model(tmp_path / "tuned.keras")
         np.testing.assert_array_equal(again.classify(images), model.classify(images))
         assert set(again.classes) == {4, 5}
+
+    def test_the_model_knows_the_names_of_the_classes(self):
+        images, labels = bright_and_dark(60)
+        names = np.array(["bright", "dark"])[labels]
+        train = data.load(images, labels=names, class_names=["none", "bright", "dark"])
+        result = self.tune(encoder(), train=train, epochs=1)
+        assert result["model"].classes == ["bright", "dark"]
+        assert set(result["classes"]) == {1, 2}
 
     def test_errors(self):
         with pytest.raises(ValueError, match="epochs"):
