@@ -32,9 +32,19 @@ from keras_tc2.transfer.retrieval import Retrieval, retrieval
 from keras_tc2.transfer.score import Score
 from keras_tc2.transfer.selective_attention import SelectiveAttentionClassifier
 from keras_tc2.transfer.semi_supervised import SemiSupervised, semi_supervised
+from keras_tc2.transfer.video import (
+    Clip,
+    LabelPropagation,
+    VideoSet,
+    label_propagation,
+    moving_clips,
+    propagation_figure,
+    read_davis,
+)
 
 __all__ = [
     "KNN",
+    "Clip",
     "Clustering",
     "Comparison",
     "Difference",
@@ -42,6 +52,7 @@ __all__ = [
     "EncoderRanking",
     "FewShot",
     "FineTuning",
+    "LabelPropagation",
     "LinearProbe",
     "OutOfDistribution",
     "Protocol",
@@ -51,6 +62,7 @@ __all__ = [
     "SelectiveAttentionClassifier",
     "SemiSupervised",
     "TransferReport",
+    "VideoSet",
     "adapt_to_domains",
     "alignment",
     "cluster_nmi",
@@ -63,11 +75,15 @@ __all__ = [
     "few_shot",
     "fine_tune",
     "knn_accuracy",
+    "label_propagation",
     "leave_one_domain_out",
     "linear_probe",
     "merge",
+    "moving_clips",
+    "propagation_figure",
     "protocol_names",
     "rank_encoders",
+    "read_davis",
     "relative_std",
     "retrieval",
     "scores",

@@ -18,6 +18,8 @@ from keras_tc2.transfer.feature_cache import FeatureCache
 from keras_tc2.transfer.features import FeatureExtractor, resolved
 from keras_tc2.transfer.report import TransferReport
 from keras_tc2.transfer.sources import named_sources, reads_files, train_and_test
+from keras_tc2.transfer.video import VideoSet
+from keras_tc2.transfer.video.downstream import Videos
 from keras_tc2.version import __version__
 
 
@@ -50,7 +52,8 @@ def evaluate(
             them, with splits `"train"` and `"test"`; or a dict from name to
             `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
             to a pair of `tf.data.Dataset`s of `(image, label)`, to a pair of split
-            names, or to a dict from domain name to any of these.
+            names, to a `transfer.VideoSet`, or to a dict from domain name to any of
+            these.
         protocols: a name or protocol object, such as `KNN(k=5)`, or a sequence of them.
             Defaults to `("knn", "linear")`.
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
@@ -101,6 +104,8 @@ def evaluate(
         if isinstance(source, dict):
             parts = {key: downstream_of(key, part) for key, part in source.items()}
             return DomainSet(name, parts)
+        if isinstance(source, VideoSet):
+            return Videos(name, source, encoder=encoder, seed=seed)
         train, test = train_and_test(name, source, data_dir, channels)
         downstream = Downstream(
             name, encoder=encoder, train=train, test=test, extract=extract, seed=seed

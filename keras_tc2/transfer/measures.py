@@ -1,6 +1,6 @@
 """What a number of a report measures, as a reader knows it."""
 
-NAMES = {"nmi": "NMI", "map": "mAP"}
+NAMES = {"nmi": "NMI", "map": "mAP", "j": "J", "f": "F"}
 
 
 def measure_name(metric):

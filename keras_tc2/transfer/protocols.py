@@ -11,6 +11,7 @@ from keras_tc2.transfer.out_of_distribution import OutOfDistribution
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.retrieval import Retrieval
 from keras_tc2.transfer.semi_supervised import SemiSupervised
+from keras_tc2.transfer.video import LabelPropagation
 
 PROTOCOLS = {
     "knn": KNN,
@@ -22,6 +23,7 @@ PROTOCOLS = {
     "domain_adaptation": DomainAdaptation,
     "fine_tuning": FineTuning,
     "semi_supervised": SemiSupervised,
+    "label_propagation": LabelPropagation,
 }
 # What other libraries and papers call them.
 ALIASES = {

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.scripts import run
+from tests.scripts import ROOT, run
 from tests.test_case import TestCase
 
 
@@ -87,3 +87,20 @@ class DetectionTest(TestCase):
             "--epochs=1",
         )
         assert "% of 4 digits found (IoU 0.5)" in result.stdout
+
+
+class VideoTest(TestCase):
+    def test_writes_report_and_pictures(self, examples, tmp_path):
+        encoder = "hub/encoders/tc2-convnet-fashion"
+        result = run(
+            examples / "video.py",
+            f"--output_dir={tmp_path}",
+            f"--encoders={ROOT / encoder}",
+            "--clips=1",
+            "--length=3",
+        )
+        assert "| label_propagation | J |" in result.stdout
+        rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+        assert len(rows) == 3 * 2 * 2
+        for name in ("tc2-convnet-fashion", "untrained", "pixels"):
+            assert (tmp_path / f"{name}.png").stat().st_size > 5_000

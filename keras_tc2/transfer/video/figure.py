@@ -1,0 +1,47 @@
+"""Frames, true masks and propagated masks, side by side."""
+
+import numpy as np
+
+from keras_tc2.transfer.palette import COLOURS
+
+
+def propagation_figure(clip, masks, *, num_frames=5):
+    """A clip over time: the frames, the truth, and what was propagated.
+
+    Args:
+        clip: `Clip`.
+        masks: int array `(T, H, W)`, as `label_propagation` gives.
+        num_frames: int >= 2, how many are shown, evenly. Defaults to `5`.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    from matplotlib.figure import Figure
+
+    times = np.linspace(0, len(clip.frames) - 1, num_frames).round().astype(int)
+    figure = Figure(figsize=(1.7 * num_frames, 5.4), layout="constrained")
+    panels = figure.subplots(3, num_frames, squeeze=False)
+    rows = ("frame", None), ("true mask", clip.masks), ("propagated", masks)
+    for row, (name, shown) in zip(panels, rows, strict=True):
+        row[0].set_ylabel(name)
+        for panel, t in zip(row, times, strict=True):
+            frame = np.asarray(clip.frames[t]).squeeze()
+            panel.imshow(frame, cmap="gray" if frame.ndim == 2 else None)
+            if shown is not None:
+                panel.imshow(_overlay(shown[t], clip.num_objects))
+            panel.set_xticks([])
+            panel.set_yticks([])
+    for panel, t in zip(panels[0], times, strict=True):
+        panel.set_title(f"frame {t}", fontsize=9)
+    figure.suptitle(clip.name, fontsize=10)
+    return figure
+
+
+def _overlay(mask, num_objects):
+    """RGBA, half transparent where there is an object."""
+    picture = np.zeros((*mask.shape, 4))
+    for k in range(1, num_objects + 1):
+        colour = COLOURS[(k - 1) % (len(COLOURS) - 1)].lstrip("#")
+        rgb = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        picture[mask == k] = [*rgb, 0.75]
+    return picture
