@@ -5,8 +5,9 @@
 
 Carries the mask of a clip's first frame on by the nearest features, and measures J
 and F (regions and boundaries, as DAVIS does). Without `--davis` the clips are embedded
-digits and garments that move, overlap and bounce. Beside the encoders stand an untrained one
-and pixels themselves. Writes `report.json`, `report.md` and a picture an encoder.
+digits and garments that move, overlap and bounce. Beside the encoders stand an
+untrained one and pixels themselves. Writes `report.json`, `report.md` and a picture
+an encoder.
 """
 
 import pathlib
