@@ -140,6 +140,9 @@ def probe_features(function, **options):
 # Every public function with a `seed`: what it computes, as a function of an encoder.
 CASES = {
     "augment.show_views": show_views,
+    "data.prune": lambda _: list(
+        data.prune(FEATURES, FEATURES[:9] + 1, keep=0.5, num_clusters=3, seed=3).kept
+    ),
     "data.two_views": streams,
     "transfer.adapt_to_domains": adapt_to_domains,
     "transfer.cluster_nmi": lambda _: transfer.cluster_nmi(*FOUR, seed=3),
