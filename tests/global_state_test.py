@@ -161,14 +161,18 @@ CASES = {
     ],
     "transfer.linear_probe": probe_features(transfer.linear_probe),
     "transfer.merge.atlas": atlas,
+    "transfer.moving_clips": lambda _: [
+        clip.frames
+        for clip in transfer.moving_clips(IMAGES, num_clips=2, side=16, seed=3)
+    ],
     "transfer.semi_supervised": semi_supervised,
 }
 METHODS = {"TC2Pretrainer.conflict": conflict}  # of a pretrainer
 
 
 def public_functions_with_a_seed():
-    """Their names, by the room that exports them; rooms within rooms included."""
-    found = set()
+    """Their names, by the first room that exports them; rooms within rooms included."""
+    found = {}
     for module in pkgutil.walk_packages(tc2.__path__, "keras_tc2."):
         if not module.ispkg:
             continue
@@ -179,8 +183,9 @@ def public_functions_with_a_seed():
                 inspect.isfunction(exported)
                 and "seed" in inspect.signature(exported).parameters
             ):
-                found.add(f"{module.name.removeprefix('keras_tc2.')}.{name}")
-    return found
+                room_name = module.name.removeprefix("keras_tc2.")
+                found.setdefault(exported, f"{room_name}.{name}")
+    return set(found.values())
 
 
 def global_draws():
