@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from keras_tc2 import checks
 
@@ -131,6 +130,9 @@ def prune(source_features, target_features, *, keep, num_clusters=None, seed=0):
             f"There must be at least num_clusters={num_clusters} source images, and "
             f"one target image. Received: {len(source)} and {len(target)}"
         )
+    # Slow to import, and seldom needed.
+    from sklearn.cluster import KMeans
+
     means = KMeans(num_clusters, n_init=3, random_state=seed).fit(source)
     to_target = means.transform(target)
     counts = np.bincount(to_target.argmin(1), minlength=num_clusters)
