@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.twice_differentiable import make_twice_differentiable
 from tests.layers.hessian import hessian_vector_error
+from tests.processors import needs_bfloat16_kernels
 from tests.test_case import TestCase
 
 ARGUMENTS = dict(
@@ -47,7 +48,7 @@ class Conv2DTest(TestCase):
             {},
             {"use_bias": False},
             {"strides": 2, "activation": "softplus", "groups": 2},
-            {"dtype": "mixed_bfloat16"},
+            pytest.param({"dtype": "mixed_bfloat16"}, marks=needs_bfloat16_kernels),
         ],
     )
     def test_equals_stock(self, arguments):

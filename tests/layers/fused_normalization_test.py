@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2.layers.fused_normalization import fused_normalization
+from tests.processors import needs_bfloat16_kernels
 from tests.test_case import TestCase
 
 EPSILON = 1e-3
@@ -64,7 +65,9 @@ class FusedNormalizationTest(TestCase):
             error = np.abs(one.numpy() - other).max() / np.abs(other).max()
             assert error < 5e-6
 
-    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    @pytest.mark.parametrize(
+        "dtype", ["float16", pytest.param("bfloat16", marks=needs_bfloat16_kernels)]
+    )
     def test_half_precision_has_float32_moments(self, dtype):
         rng = np.random.default_rng(0)
         # Half of the sums of these overflow float16, and bfloat16 cannot count them.
