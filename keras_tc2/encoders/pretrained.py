@@ -1,5 +1,6 @@
 """Encoders to and from folders: `config.json` and `model.weights.h5`."""
 
+import operator
 import os
 import pathlib
 import tempfile
@@ -56,13 +57,12 @@ def load_folder(folder, *, trainable):
     """
     config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
     recipe, value_range = _checked_recipe(config)
-    hub.check_weights(
+    encoder = hub.build_with_weights(
+        lambda: create_from_recipe(recipe, value_range=value_range),
         folder,
         sha256=config["weights_sha256"],
-        num_parameters=_count_parameters(recipe),
+        model_of=operator.attrgetter("network"),
     )
-    encoder = create_from_recipe(recipe, value_range=value_range)
-    hub.load_weights(encoder.network, folder)
     if encoder.feature_dim != config["feature_dim"]:
         raise hub.ConfigError(
             f"The config says {config['feature_dim']} features; its encoder gives "
@@ -146,10 +146,3 @@ def _numbers(values):
     ):
         raise ValueError(f"a list of numbers is needed, not {str(values)[:99]}")
     return values
-
-
-def _count_parameters(recipe):
-    try:
-        return hub.count_parameters(lambda: create_from_recipe(recipe).network)
-    except (ValueError, TypeError) as error:
-        raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error

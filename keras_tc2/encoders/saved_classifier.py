@@ -2,8 +2,6 @@
 
 import pathlib
 
-import keras
-
 from keras_tc2 import hub
 from keras_tc2.encoders.classifier import Classifier
 from keras_tc2.encoders.encoder import Encoder
@@ -33,7 +31,7 @@ def save_classifier(classifier, folder):
         "num_classes": classifier.head.num_classes,
         "standardize": classifier.head.standardize,
         "classes": classifier.classes,
-        "weights_sha256": hub.save_weights(_as_model(classifier.head), folder),
+        "weights_sha256": hub.save_weights(_head(classifier), folder),
     }
     hub.write_config(folder, hub.CONFIG_FILE, content)
 
@@ -54,38 +52,24 @@ def load_classifier(repo_id_or_folder, *, trainable, **request):
         )
     config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
 
-    def head():
-        made = ClassificationHead(
+    def build():
+        head = ClassificationHead(
             hub.check_plain("num_classes", config["num_classes"]),
             standardize=bool(config["standardize"]),
             name="head",
         )
-        made.build((None, encoder.feature_dim))
-        return made
-
-    try:
-        num_parameters = hub.count_parameters(lambda: _as_model(head()))
-        hub.check_weights(
-            folder, sha256=config["weights_sha256"], num_parameters=num_parameters
-        )
         classes = config["classes"]
         if classes is not None:
             classes = hub.check_plain("classes", classes)
-        classifier = Classifier(encoder, head(), classes=classes)
-    except TypeError as error:
-        raise hub.ConfigError(f"{folder / hub.CONFIG_FILE}: {error}") from error
-    except hub.FolderError:
-        raise
-    except ValueError as error:
-        raise hub.ConfigError(f"{folder / hub.CONFIG_FILE}: {error}") from error
-    hub.load_weights(_as_model(classifier.head), folder)
+        return Classifier(encoder, head, classes=classes)
+
+    classifier = hub.build_with_weights(
+        build, folder, sha256=config["weights_sha256"], model_of=_head
+    )
     classifier.trainable = trainable
     return classifier
 
 
-def _as_model(head):
-    """A model around the head, whose weights are one file."""
-    model = keras.Model()
-    model.head = head
-    model.built = True
-    return model
+def _head(classifier):
+    """The head as a model."""
+    return hub.as_model(head=classifier.head)

@@ -25,12 +25,7 @@ from keras_tc2.hub.files import (
 )
 from keras_tc2.hub.push import push_folder
 from keras_tc2.hub.safetensors_file import write_safetensors
-from keras_tc2.hub.weights import (
-    check_weights,
-    count_parameters,
-    load_weights,
-    save_weights,
-)
+from keras_tc2.hub.weights import as_model, build_with_weights, save_weights
 
 __all__ = [
     "CARD_FILE",
@@ -46,12 +41,11 @@ __all__ = [
     "NotAnEncoderError",
     "UnsafeFileError",
     "WeightsError",
+    "as_model",
+    "build_with_weights",
     "card_text",
     "check_plain",
-    "check_weights",
-    "count_parameters",
     "fetch_folder",
-    "load_weights",
     "push_folder",
     "read_config",
     "save_weights",

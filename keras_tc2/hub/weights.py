@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 
 from keras_tc2.hub import files, weights_file
-from keras_tc2.hub.errors import WeightsError
+from keras_tc2.hub.errors import ConfigError, WeightsError
 
 
 def save_weights(model, folder):
@@ -24,6 +24,45 @@ def save_weights(model, folder):
     path = pathlib.Path(folder, files.WEIGHTS_FILE)
     model.save_weights(path)
     return files.sha256(path)
+
+
+def as_model(**parts):
+    """Layers or models by name as one model, whose weights are one file."""
+    model = keras.Model()
+    for name, part in parts.items():
+        setattr(model, name, part)
+    model.built = True
+    return model
+
+
+def build_with_weights(build, folder, *, sha256, model_of):
+    """Builds what a config describes, and gives it the weights of the folder.
+
+    Nothing is built before the weights are known to be those of the config, and to fit.
+
+    Args:
+        build: function without arguments that returns an object.
+        folder: str or path.
+        sha256: str. What the config says that the checksum is.
+        model_of: function from the object to the `keras.Model` whose weights the file
+            holds.
+
+    Returns:
+        The object.
+
+    Raises:
+        FolderError: if `build` refuses what the config says, or as `check_weights` and
+            `load_weights`.
+    """
+    try:
+        num_parameters = count_parameters(lambda: model_of(build()))
+    except (ValueError, TypeError) as error:
+        path = pathlib.Path(folder, files.CONFIG_FILE)
+        raise ConfigError(f"{path}: {error}") from error
+    check_weights(folder, sha256=sha256, num_parameters=num_parameters)
+    built = build()
+    load_weights(model_of(built), folder)
+    return built
 
 
 def check_weights(folder, *, sha256, num_parameters):

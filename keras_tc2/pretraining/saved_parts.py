@@ -2,8 +2,6 @@
 
 import pathlib
 
-import keras
-
 from keras_tc2 import bilevel, hub, objectives
 from keras_tc2.encoders import from_pretrained
 from keras_tc2.layers import ProjectionHead
@@ -62,7 +60,7 @@ def save_parts(pretrainer, folder):
         content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    content["weights_sha256"] = hub.save_weights(_Parts(pretrainer), folder)
+    content["weights_sha256"] = hub.save_weights(_parts(pretrainer), folder)
     hub.write_config(folder, hub.CONFIG_FILE, content)
 
 
@@ -134,28 +132,15 @@ def load_pretrainer(
             )
         return cls(encoder, objective=objective, projector=projector, **arguments)
 
-    try:
-        num_parameters = hub.count_parameters(lambda: _Parts(build()))
-    except (ValueError, TypeError) as error:
-        raise hub.ConfigError(f"{folder / hub.CONFIG_FILE}: {error}") from error
-    hub.check_weights(
-        folder, sha256=config["weights_sha256"], num_parameters=num_parameters
+    return hub.build_with_weights(
+        build, folder, sha256=config["weights_sha256"], model_of=_parts
     )
-    pretrainer = build()
-    hub.load_weights(_Parts(pretrainer), folder)
-    return pretrainer
 
 
-class _Parts(keras.Model):
-    """The parts of a pretrainer as one model, whose weights are one file."""
-
-    def __init__(self, pretrainer):
-        super().__init__()
-        for name in PARTS:
-            part = getattr(pretrainer, name, None)
-            if part is not None:
-                setattr(self, name, part)
-        self.built = True
+def _parts(pretrainer):
+    """The parts of a pretrainer as one model."""
+    found = {name: getattr(pretrainer, name, None) for name in PARTS}
+    return hub.as_model(**{n: part for n, part in found.items() if part is not None})
 
 
 def _objectives():
