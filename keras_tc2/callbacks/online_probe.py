@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_tc2 import checks
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.watched_encoder import watched_encoder
+from keras_tc2.encoders.encoder import value_check
 from keras_tc2.transfer import protocols as registry
 from keras_tc2.transfer.downstream import Downstream
 from keras_tc2.transfer.features import FeatureExtractor
@@ -73,7 +74,7 @@ class OnlineProbe(LoggedMeasurement):
         super().on_train_begin(logs)
         self._encoder = watched_encoder(self.model)
         self._extractor = FeatureExtractor(self._encoder)
-        check_values = getattr(self._encoder, "check_values", lambda images: None)
+        check_values = value_check(self._encoder)
         for pairs in (self._train, self._test):
             images, _ = next(iter(pairs.batch(self.batch_size)))
             check_values(images)

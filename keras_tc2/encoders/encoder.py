@@ -173,6 +173,14 @@ class Encoder(Publishable, keras.Model):
         """As of `keras.Model`, on raw images, whose values are looked at first."""
         return super().predict(with_checked_values(x, self), *args, **kwargs)
 
+    def as_views(self, images):
+        """Raw integers as floats in [0, 1]; floats are views already.
+
+        Args:
+            images: tensor `(batch, height, width, channels)`.
+        """
+        return images if _are_floats(images) else self.preprocess(images)
+
     def encode(self, views, training=None):
         """Views that are float in [0, 1] to features.
 
@@ -187,7 +195,7 @@ class Encoder(Publishable, keras.Model):
             ValueError: if they are integers: raw images are for a call.
         """
         self._check_shape(views)
-        if "int" in keras.backend.standardize_dtype(views.dtype):
+        if not _are_floats(views):
             raise ValueError(
                 "`encode` takes views that are float in [0, 1]. Received: dtype "
                 f"{views.dtype}. Call the encoder on raw images: encoder(images)."
@@ -273,30 +281,42 @@ class Encoder(Publishable, keras.Model):
         )
 
 
+def _are_floats(images):
+    return keras.backend.is_float_dtype(images.dtype)
+
+
+def value_check(encoder):
+    """What looks at the values of raw images: of no `Encoder` nothing is known."""
+    return getattr(encoder, "check_values", lambda images: None)
+
+
 def with_checked_values(x, encoder):
     """What `fit` or `predict` is given, its values looked at.
 
     Arrays at once; of a dataset the first batch, when it comes.
     """
-    check = getattr(encoder, "check_values", None)
-    if check is None or isinstance(x, tf.data.Dataset):
-        return x if check is None else _with_checked_first(x, check)
+    check = value_check(encoder)
+    if isinstance(x, tf.data.Dataset):
+        return _with_checked_first(x, check)
     if hasattr(x, "dtype") and hasattr(x, "shape"):
         check(x)
     return x
 
 
 def _with_checked_first(dataset, check):
-    def look(place, images):
-        if place == 0:
-            check(images)
+    def look(images):
+        check(images)
         return images
 
     def looked_at(place, element):
         images, *rest = keras.tree.flatten(element)
         if images.dtype == tf.uint8:
             return element
-        looked = numpy_function(look, [place, images], images.dtype)
+        looked = tf.cond(
+            place == 0,
+            lambda: numpy_function(look, [images], images.dtype),
+            lambda: images,
+        )
         looked = tf.ensure_shape(looked, images.shape)
         return keras.tree.pack_sequence_as(element, [looked, *rest])
 

@@ -77,9 +77,8 @@ class Downstream:
 
     def loss(self, encoder, images, labels, *, training, encoder_training):
         """F, the mean cross-entropy of the head on the encoder's features."""
-        if not tf.as_dtype(images.dtype).is_floating:
-            images = encoder.preprocess(images)
-        features = encoder.encode(images, training=encoder_training)
+        views = encoder.as_views(images)
+        features = encoder.encode(views, training=encoder_training)
         logits = at_least_float32(self.head(features, training=training))
         losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         return ops.mean(losses)

@@ -187,8 +187,7 @@ class Pretrainer(TrainingStep):
 
     def call(self, views, training=False):
         """Embeddings `(batch, dim)` of views `(B, H, W, C)`, or of raw integers."""
-        if "int" in keras.backend.standardize_dtype(views.dtype):
-            views = self.encoder.preprocess(views)
+        views = self.encoder.as_views(views)
         return self.projector(
             self.encoder.encode(views, training=training), training=training
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks, encoders
 from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.encoders.encoder import value_check
 from keras_tc2.pretraining.pretrainer import Pretrainer
 
 
@@ -72,9 +73,9 @@ class FeatureExtractor:
                 "`encoder` must be a keras.Model from images to features. Received: "
                 f"{encoder!r}"
             )
+        self._check_values = value_check(encoder)
         # A partial, since TensorFlow warns of retracing when one piece of code is
         # traced for many encoders.
-        self._check_values = getattr(encoder, "check_values", lambda images: None)
         self._encode = tf.function(
             functools.partial(encoder, training=False), reduce_retracing=True
         )
