@@ -71,14 +71,14 @@ class TaskConflict:
         found = sums(np.ones((1, self.num_batches)))[0]
         resampled = sums(counts.astype("float64"))
 
-        self.mean = float(_mean_cosine(found[None], np.nan)[0])
+        self.mean = float(_mean_cosine(found[None])[0])
         self.interval = tuple(
-            float(end) for end in self._percentiles(_mean_cosine(resampled, None))
+            float(end) for end in self._percentiles(_mean_cosine(resampled))
         )
         self.cosines = self.intervals = None
         if same_tasks:
-            self.cosines = _cosines(found, np.nan)
-            self.intervals = self._percentiles(_cosines(resampled, None))
+            self.cosines = _cosines(found)
+            self.intervals = self._percentiles(_cosines(resampled))
         lengths = np.mean(
             [np.sum(np.square(b, dtype="float64"), (0, 2)) / len(b) for b in gradients],
             axis=0,
@@ -88,6 +88,10 @@ class TaskConflict:
         self.between = float(np.mean(scaled[~np.eye(len(scaled), dtype=bool)]))
 
     def _percentiles(self, resampled):
+        # What is undefined may be anything: it counts to either end in turns.
+        turns = np.arange(len(resampled)) % 2 * 2.0 - 1
+        turns = turns.reshape(-1, *[1] * (resampled.ndim - 1))
+        resampled = np.where(np.isnan(resampled), turns, resampled)
         freedom = self.num_batches - 1
         quantile = stats.t.ppf((1 - self.level) / 2, freedom)
         tail = stats.norm.cdf(quantile * np.sqrt(self.num_batches / freedom))
@@ -167,30 +171,23 @@ def between_halves(gradients):
     return products
 
 
-def _mean_cosine(products, undefined):
-    """Mean product between tasks over mean product within, one a sample."""
+def _mean_cosine(products):
+    """Mean product between tasks over mean product within, one a sample, or NaN."""
     size = products.shape[-1]
     within = np.trace(products, axis1=1, axis2=2) / size
     between = (products.sum((1, 2)) - within * size) / (size * (size - 1))
-    return _ratio(between, within, within > 0, undefined)
+    return _ratio(between, within, within > 0)
 
 
-def _cosines(products, undefined):
-    """cos(s, q) from products `(..., num_tasks, num_tasks)`."""
+def _cosines(products):
+    """cos(s, q) from products `(..., num_tasks, num_tasks)`, NaN where undefined."""
     own = np.diagonal(products, axis1=-2, axis2=-1)
     defined = (own[..., :, None] > 0) & (own[..., None, :] > 0)
     lengths = np.sqrt(np.maximum(own, 0))
-    cosines = _ratio(
-        products, lengths[..., :, None] * lengths[..., None, :], defined, undefined
-    )
+    cosines = _ratio(products, lengths[..., :, None] * lengths[..., None, :], defined)
     diagonal = np.eye(products.shape[-1], dtype=bool)
     return np.where(diagonal & defined, 1.0, cosines)
 
 
-def _ratio(above, below, defined, undefined):
-    """The ratio where defined; elsewhere the value, or for `None` ±1 in turns."""
-    ratio = np.divide(above, below, out=np.zeros_like(above), where=defined)
-    if undefined is None:
-        turns = np.arange(len(above)) % 2 * 2.0 - 1
-        undefined = turns.reshape(-1, *[1] * (above.ndim - 1))
-    return np.where(defined, ratio, undefined)
+def _ratio(above, below, defined):
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=defined)
