@@ -11,8 +11,9 @@ from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.task_transfer import Transfer
 
 
-def diagnose(model, views, task_ids):
+def diagnose(model, batch):
     """See `TC2Pretrainer.diagnose`."""
+    views, task_ids = _checked(model, batch)
     with keras.StatelessScope():
         forward = model.forward(views, training=True)
         order = model._order(forward.features, task_ids)
@@ -52,12 +53,18 @@ def conflict(model, batches, **options):
     same_tasks = model.task_assignment.same_tasks
     gradients = []
     for batch in batches:
-        views, task_ids = split_batch(batch)
-        views = tuple(ops.convert_to_tensor(view) for view in views)
-        model.check_batch(*views, task_ids)
+        views, task_ids = _checked(model, batch)
         _check_halves(len(views[0]) // model.num_tasks, same_tasks)
         gradients.append(_gradients(model, views, task_ids, 2 - same_tasks))
     return bilevel.TaskConflict(gradients, same_tasks=same_tasks, **options)
+
+
+def _checked(model, batch):
+    """`(views, task_ids)` as tensors, if the model takes such."""
+    views, task_ids = split_batch(batch)
+    views = tuple(ops.convert_to_tensor(view) for view in views)
+    model.check_batch(*views, task_ids)
+    return views, task_ids
 
 
 def _check_halves(task_size, same_tasks):

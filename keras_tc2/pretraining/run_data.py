@@ -1,6 +1,7 @@
 """The batches of a run, from any step on, for every replica of a strategy."""
 
 import math
+import warnings
 
 import tensorflow as tf
 
@@ -96,3 +97,36 @@ def divided(arguments, strategy):
                 arguments[steps] = dataset.order.length
             arguments[key] = from_step(dataset, 0, strategy)
     return arguments
+
+
+def check_blocks(data, num_tasks, num_replicas):
+    """Looks at whether the blocks of batches are the tasks, where blocks are to be.
+
+    Args:
+        data: what `fit` is given.
+        num_tasks: int.
+        num_replicas: int.
+
+    Raises:
+        ValueError: if views come in other blocks. Warns where Keras would divide the
+            blocks of a plain dataset.
+    """
+    if isinstance(data, ViewDataset):
+        blocks = data.stream.num_blocks
+        if blocks in (1, num_tasks):
+            return
+        raise ValueError(
+            f"The views come in {blocks} blocks, one for each recipe or source, but "
+            f"the batch is split into {num_tasks} blocks as tasks, which would "
+            f"straddle them. Make the model with `num_tasks={blocks}`, or give "
+            f"`data.two_views` {num_tasks} recipes or a single one. Received: "
+            f"num_tasks={num_tasks}"
+        )
+    if isinstance(data, tf.data.Dataset) and num_replicas > 1:
+        warnings.warn(
+            f"Keras divides each batch over {num_replicas} replicas as it comes, and "
+            f"each cuts its part into {num_tasks} blocks as tasks: if the blocks of a "
+            "batch have a meaning, such as a recipe each, replicas mix them. Give "
+            "`fit` what `data.two_views` returned, whose blocks it knows.",
+            stacklevel=4,
+        )

@@ -1,19 +1,16 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
-import warnings
-
 import keras
-import tensorflow as tf
 from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.data.view_stream import ViewDataset
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.diagnosis import conflict, diagnose
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
+from keras_tc2.pretraining.run_data import check_blocks
 from keras_tc2.pretraining.second_order import check_second_order
 from keras_tc2.pretraining.task_transfer import Transfer
 
@@ -304,10 +301,7 @@ class TC2Pretrainer(Pretrainer):
 
         The cosines of one batch are mostly noise; `conflict` frees them of it.
         """
-        views, task_ids = split_batch(batch)
-        views = tuple(ops.convert_to_tensor(view) for view in views)
-        self.check_batch(*views, task_ids)
-        return diagnose(self, views, task_ids)
+        return diagnose(self, batch)
 
     def task_gradient_cosines(self, *batch):
         """The `gradient_cosines` of `diagnose`."""
@@ -358,34 +352,10 @@ class TC2Pretrainer(Pretrainer):
 
     def check_data(self, data):
         """Raises `ValueError` if views come in other blocks than the tasks are."""
-        if not isinstance(self.task_assignment, bilevel.BlockAssignment):
-            return
-        if not isinstance(data, ViewDataset):
-            if isinstance(data, tf.data.Dataset):
-                self._warn_of_divided_blocks()
-            return
-        blocks = data.stream.num_blocks
-        if blocks in (1, self.num_tasks):
-            return
-        raise ValueError(
-            f"The views come in {blocks} blocks, one for each recipe or source, but "
-            f"the batch is split into {self.num_tasks} blocks as tasks, which would "
-            f"straddle them. Make the model with `num_tasks={blocks}`, or give "
-            f"`data.two_views` {self.num_tasks} recipes or a single one. Received: "
-            f"num_tasks={self.num_tasks}"
-        )
-
-    def _warn_of_divided_blocks(self):
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas == 1:
-            return
-        warnings.warn(
-            f"Keras divides each batch over {replicas} replicas as it comes, and each "
-            f"cuts its part into {self.num_tasks} blocks as tasks: if the blocks of a "
-            "batch have a meaning, such as a recipe each, replicas mix them. Give "
-            "`fit` what `data.two_views` returned, whose blocks it knows.",
-            stacklevel=4,
-        )
+        if isinstance(self.task_assignment, bilevel.BlockAssignment):
+            check_blocks(
+                data, self.num_tasks, self.distribute_strategy.num_replicas_in_sync
+            )
 
     def _weights(self, factors, embeddings, order, num_views):
         """W of all views, each image's under the embedding of its task."""
