@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.precision import l2_normalize
-from keras_tc2.transfer.adapt import image_shape_of
+from keras_tc2.transfer.adapt import adapt, image_shape_of
 from keras_tc2.transfer.feature_maps import feature_map_function
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
@@ -145,26 +145,9 @@ def label_propagation(
 
 
 def _maps(encoder, to_map, frames, batch_size):
-    size, channels = frames.shape[1:3], frames.shape[-1]
-    height, width, wanted = image_shape_of(encoder) or (None, None, None)
-    frames = tf.convert_to_tensor(frames)
-    if wanted not in (None, channels):
-        if {wanted, channels} != {1, 3}:
-            raise ValueError(
-                f"The encoder takes {wanted} channels; the frames have {channels}."
-            )
-        convert = (
-            tf.image.grayscale_to_rgb if wanted == 3 else tf.image.rgb_to_grayscale
-        )
-        frames = convert(frames)
-    target = (height or size[0], width or size[1])
-    if target != size:
-        resized = tf.image.resize(tf.cast(frames, "float32"), target, antialias=True)
-        frames = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), "uint8")
-    parts = [
-        to_map(frames[start : start + batch_size])
-        for start in range(0, len(frames), batch_size)
-    ]
+    pairs = tf.data.Dataset.from_tensor_slices((frames, np.zeros(len(frames))))
+    fitted, _ = adapt(pairs, image_shape_of(encoder))
+    parts = [to_map(images) for images, _ in fitted.batch(batch_size)]
     return keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
 
 
