@@ -1,7 +1,9 @@
-"""Draws of few labelled images, and tables over such draws."""
+"""Draws of few labelled images, the encoders they are for, and tables over draws."""
 
+import os
 import pathlib
 
+import keras
 import numpy as np
 
 import keras_tc2 as tc2
@@ -14,6 +16,28 @@ def load(name, split):
     """All images and labels of a dataset, as arrays."""
     pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
     return tc2.data.as_arrays(pairs)
+
+
+def pretrained(path, images, *, objective, steps, batch_size):
+    """A small encoder pre-trained without labels, made once and kept in a folder."""
+    if path.exists():
+        return tc2.from_pretrained(path)
+    print(f"\npre-training: {objective}", flush=True)
+    keras.utils.set_random_seed(0)
+    encoder = tc2.encoders.create("convnet", input_shape=images.shape[1:])
+    model = tc2.SSLPretrainer(encoder, objective=objective)
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
+    model.compile(keras.optimizers.Adam(schedule))
+    views = tc2.data.two_views(
+        images,
+        batch_size=batch_size,
+        augmentation=tc2.augment.simclr(image_size=images.shape[1], channels=1),
+    )
+    model.fit(views.repeat(), epochs=1, steps_per_epoch=steps, verbose=2)
+    partial = path.with_name(f"{path.name}.partial")
+    encoder.save_pretrained(partial)
+    os.replace(partial, path)
+    return encoder
 
 
 def few(labels, number, seed):

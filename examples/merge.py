@@ -22,10 +22,9 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 from absl import app, flags, logging
-from few_labels import differences, few, load, table
+from few_labels import differences, few, load, pretrained, table
 from run_folder import check_settings, flag_values, provenance, write
 from validation import last_fifth
 
@@ -52,29 +51,6 @@ _TUNING = flags.DEFINE_integer("fine_tuning_epochs", 20, "At most.")
 _ATLAS_STEPS = flags.DEFINE_integer("atlas_steps", 200, "Updates of coefficients.")
 _ATLAS_RATE = flags.DEFINE_float("atlas_learning_rate", 0.01, "Of the same.")
 _FISHER = flags.DEFINE_integer("fisher_images", 100, "At most, of each task.")
-
-
-def pretrained(folder):
-    """The encoder that all others come from, made once for a folder."""
-    path = folder / "encoder"
-    if path.exists():
-        return tc2.from_pretrained(path)
-    print("\npre-training", flush=True)
-    keras.utils.set_random_seed(0)
-    encoder = tc2.encoders.create("convnet", input_shape=SHAPE)
-    model = tc2.SSLPretrainer(encoder, objective="nt_xent")
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, _STEPS.value)
-    model.compile(keras.optimizers.Adam(schedule))
-    views = tc2.data.two_views(
-        load("fashion_mnist_subset", "train")[0],
-        batch_size=_BATCH_SIZE.value,
-        augmentation=tc2.augment.simclr(image_size=SHAPE[0], channels=1),
-    )
-    model.fit(views.repeat(), epochs=1, steps_per_epoch=_STEPS.value, verbose=2)
-    partial = folder / "encoder.partial"
-    encoder.save_pretrained(partial)
-    os.replace(partial, path)
-    return encoder
 
 
 def splits(name):
@@ -186,7 +162,13 @@ def main(_):
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     varied = ("output_dir", "seeds", "shots")
     check_settings(folder, {k: v for k, v in flag_values().items() if k not in varied})
-    base = pretrained(folder)
+    base = pretrained(
+        folder / "encoder",
+        load("fashion_mnist_subset", "train")[0],
+        objective="nt_xent",
+        steps=_STEPS.value,
+        batch_size=_BATCH_SIZE.value,
+    )
     parts = {name: splits(name) for name in _DATASETS.value}
     choosing = {name: part[1] for name, part in parts.items()}
     test = {name: part[2] for name, part in parts.items()}

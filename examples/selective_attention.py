@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
-from few_labels import accuracies, differences, few, load, table
+from few_labels import accuracies, differences, few, load, pretrained, table
 from run_folder import check_settings, flag_values, provenance, write
 from validation import last_fifth
 
@@ -59,28 +59,6 @@ def new_encoder(seed, **arguments):
     """A small encoder with the weights of a seed."""
     keras.utils.set_random_seed(seed)
     return tc2.encoders.create("convnet", input_shape=SHAPE, **arguments)
-
-
-def pretrained(objective, images, folder):
-    """An encoder pre-trained with an objective, once for a folder."""
-    path = folder / objective
-    if path.exists():
-        return tc2.from_pretrained(path)
-    print(f"\npre-training: {objective}", flush=True)
-    encoder = new_encoder(0)
-    model = tc2.SSLPretrainer(encoder, objective=objective)
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, _STEPS.value)
-    model.compile(keras.optimizers.Adam(schedule))
-    views = tc2.data.two_views(
-        images,
-        batch_size=_BATCH_SIZE.value,
-        augmentation=tc2.augment.simclr(image_size=SHAPE[0], channels=1),
-    )
-    model.fit(views.repeat(), epochs=1, steps_per_epoch=_STEPS.value, verbose=2)
-    partial = folder / f"{objective}.partial"
-    encoder.save_pretrained(partial)
-    os.replace(partial, path)
-    return encoder
 
 
 def useless(encoder):
@@ -160,7 +138,13 @@ def main(_):
     (images, labels), test = digits
     test = tuple(part[: _TEST.value] for part in test)
     encoders = {
-        name: pretrained(name, unlabelled, folder / "encoders")
+        name: pretrained(
+            folder / "encoders" / name,
+            unlabelled,
+            objective=name,
+            steps=_STEPS.value,
+            batch_size=_BATCH_SIZE.value,
+        )
         for name in _OBJECTIVES.value
     }
     helpful = encoders[_OBJECTIVES.value[0]]
