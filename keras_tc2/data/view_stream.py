@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from keras_tc2.data.epochs import fold_seed
 from keras_tc2.data.reading_errors import ReadDataset, check
-from keras_tc2.data.step_order import StepOrder
 
 VIEWS = 1
 
@@ -50,19 +49,15 @@ class ViewStream:
         is_seeded: bool, likewise.
         batch_size: int. Images of a batch, over all replicas.
         num_blocks: int. Blocks that each part of a batch is cut into.
-        num_batches: int, or `None` if unknown. Batches an epoch.
         seed: int.
     """
 
-    def __init__(
-        self, batches_of, make, *, is_seeded, batch_size, num_blocks, num_batches, seed
-    ):
+    def __init__(self, batches_of, make, *, is_seeded, batch_size, num_blocks, seed):
         self.batches_of = batches_of
         self.make = make
         self.is_seeded = is_seeded
         self.batch_size = batch_size
         self.num_blocks = num_blocks
-        self.num_batches = num_batches
         self.seed = seed
 
     # So that errors of augmentations come as they are.
@@ -95,19 +90,18 @@ class ViewStream:
             views_of, num_parallel_calls=tf.data.AUTOTUNE if self.is_seeded else None
         )
 
-    def from_step(self, step, share=WHOLE, order=None):
+    def from_step(self, step, share, order):
         """The views of all steps from `step` on, epoch after epoch, without an end.
 
         Args:
             step: int >= 0.
             share: `Share`.
-            order: `StepOrder` of what was taken and skipped. Defaults to whole epochs.
+            order: `StepOrder` of what was taken and skipped.
 
         Raises:
             ValueError: if a batch cannot be divided over the replicas and tasks.
         """
         self._check_share(share)
-        order = order or StepOrder.of_epochs(self.num_batches)
         views = order.runs_from(step).flat_map(
             lambda epoch, batch, in_a_row: self.epoch(epoch, batch, share).take(
                 in_a_row * share.count

@@ -185,7 +185,6 @@ def _views(
         is_seeded=is_seeded,
         batch_size=batch_size,
         num_blocks=math.lcm(_num_blocks(augmentation), _num_blocks(images)),
-        num_batches=num_batches,
         seed=seed,
     )
     views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)

@@ -69,7 +69,9 @@ def write_publication(
     if safetensors:
         hub.write_safetensors(encoder.network, folder / hub.SAFETENSORS_FILE)
         weight_files.append(hub.SAFETENSORS_FILE)
+    classes = None
     if encoder is not published:
+        classes = published.classes or list(range(published.head.num_classes))
         weight_files.append(f"{hub.CLASSIFIER_FOLDER}/{hub.WEIGHTS_FILE}")
     if include_pretrainer is not None:
         include_pretrainer.save_pretrainer_parts(folder / hub.PRETRAINER_FOLDER)
@@ -85,14 +87,6 @@ def write_publication(
         transfer_report=transfer_report,
         pictures=[f"{hub.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
         weight_files=weight_files,
-        classes=_classes(published),
+        classes=classes,
     )
     hub.write_card(folder / hub.CARD_FILE, text)
-
-
-def _classes(published):
-    """What the logits of a classifier stand for, or `None` of an encoder."""
-    head = getattr(published, "head", None)
-    if head is None:
-        return None
-    return published.classes or list(range(head.num_classes))

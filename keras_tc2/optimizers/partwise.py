@@ -30,7 +30,7 @@ class Partwise(keras.optimizers.Optimizer):
     ```
     """
 
-    def __init__(self, optimizers, name="partwise", **kwargs):
+    def __init__(self, optimizers, name="partwise"):
         super().__init__(learning_rate=0.0, name=name)
         self.optimizers = list(optimizers)
         self._part_of = None

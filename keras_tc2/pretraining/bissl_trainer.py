@@ -228,8 +228,6 @@ class BiSSLTrainer(BiSSLSteps):
         """Steps of a whole run: the warm-up and all alternations."""
         return self.phases.num_steps
 
-    # What saving needs.
-
     def classifier(self, *, classes=None):
         """The lower encoder with the head, to be fine-tuned, saved or published.
 
@@ -243,6 +241,8 @@ class BiSSLTrainer(BiSSLSteps):
         head.build((None, self.encoder.feature_dim))
         head.set_weights(self.downstream_head.get_weights())
         return Classifier(copy_of(self.encoder), head, classes=classes)
+
+    # What saving needs.
 
     def get_config(self):
         """The constructor arguments, encoder, projector and head included."""
