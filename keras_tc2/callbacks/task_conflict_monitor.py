@@ -185,7 +185,7 @@ def draw_means(panel, conflict):
     panel.set_yticks(range(3), [label for label, _, _ in rows])
     panel.set_xlim(-1.2, 1.2)
     panel.set_ylim(-0.6, 2.7)
-    panel.set_xlabel("mean cosine of two gradients (below 0: conflict)")
+    panel.set_xlabel("mean cosine of two gradients\n(below 0: conflict)")
 
 
 def draw_cosines(panel, conflict):
