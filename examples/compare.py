@@ -119,33 +119,21 @@ class Data:
         return scores
 
 
-class Views:
-    """Views of one seed at a time, kept in memory, since most arms share them."""
-
-    def __init__(self, images):
-        self.images = images
-        self.kept, self.seed = {}, None
-
-    def __call__(self, arm, seed, steps):
-        """A dataset of `steps` batches of views."""
-        recipes = tc2.augment.simclr_tasks(
-            image_size=self.images.shape[1],
-            num_tasks=arm.arguments.get("num_tasks", 4),
-            channels=self.images.shape[-1],
-        )
-        views = tc2.data.two_views(
-            self.images,
-            batch_size=_BATCH_SIZE.value,
-            # The first task's recipe is the full one.
-            augmentation=recipes if arm.task_views else recipes[0],
-            seed=seed,
-        )
-        views = views.repeat().take(steps)
-        if arm.more_steps > 1 or len(recipes) != 4:
-            return views
-        if seed != self.seed:
-            self.kept, self.seed = {}, seed
-        return self.kept.setdefault(arm.task_views, views.cache())
+def views_of(arm, images, seed, steps):
+    """A dataset of `steps` batches of views."""
+    recipes = tc2.augment.simclr_tasks(
+        image_size=images.shape[1],
+        num_tasks=arm.arguments.get("num_tasks", 4),
+        channels=images.shape[-1],
+    )
+    views = tc2.data.two_views(
+        images,
+        batch_size=_BATCH_SIZE.value,
+        # The first task's recipe is the full one.
+        augmentation=recipes if arm.task_views else recipes[0],
+        seed=seed,
+    )
+    return views.repeat().take(steps)
 
 
 def labelled_batches(data, seed, steps):
@@ -199,7 +187,6 @@ class Trainer:
 
     def __init__(self, data):
         self.data = data
-        self.views = Views(data.images)
         self.compiled, self.ratios = {}, {}
 
     def run(self, objective, name, seed):
@@ -213,7 +200,7 @@ class Trainer:
             if arm.method == "supervised":
                 batches = labelled_batches(self.data, seed, steps)
             else:
-                batches = self.views(arm, seed, steps)
+                batches = views_of(arm, self.data.images, seed, steps)
             timer = tc2.callbacks.StepTimer()
             try:
                 losses = model.fit(
