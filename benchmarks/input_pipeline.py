@@ -2,13 +2,15 @@
 
     python benchmarks/input_pipeline.py --output=benchmarks/input_pipeline.json
 
-Three tables. *Sources*: images/s that `data.load` gives from JPEG and PNG folders, a
+Four tables. *Sources*: images/s that `data.load` gives from JPEG and PNG folders, a
 TFDS dataset, TFRecords, a `.npy` file, an array, and a JPEG folder held in memory by
 `cache()`; and images/s (each seen twice) after `two_views` with SimCLR's recipe.
 *Stages*: what each stage costs for the JPEG folder, alone: reading files, decoding,
 resizing, augmenting; the slowest is what binds. *Memory*: of an epoch of a stream ten
 times as large as its shuffle buffer, the resident memory when the buffer is full and
-at the end.
+at the end. *Steps*: a training step of `fit` whose views `two_views` makes beside it,
+or the model within it (`data.batches` and `augmentation=`), over one on a batch of
+ready views, which waits for nothing; and the device that made them.
 """
 
 import json
@@ -19,12 +21,13 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import psutil
 import tensorflow as tf
 from absl import app, flags
 
-from keras_tc2 import augment, data
+from keras_tc2 import SSLPretrainer, augment, data, encoders
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_images", 2000, "Images in each source.")
@@ -33,6 +36,11 @@ flags.DEFINE_integer("image_size", 64, "Height and width after loading, and of v
 flags.DEFINE_integer("batch_size", 128, "Images in a batch.")
 flags.DEFINE_integer("rounds", 3, "Rounds; the median over them is given.")
 flags.DEFINE_integer("memory_buffer", 1000, "Shuffle buffer of the memory test.")
+flags.DEFINE_string("encoder", "convnet", "Architecture that the steps train.")
+flags.DEFINE_string("policy", "float32", "Dtype policy of the steps.")
+flags.DEFINE_list(
+    "tables", ["memory", "stages", "sources", "steps"], "What is measured."
+)
 flags.DEFINE_string("output", None, "JSON file for the results.")
 
 EMBEDDED = pathlib.Path(__file__).parents[1] / "examples" / "data"
@@ -151,6 +159,69 @@ def stage_table(folder):
     )
 
 
+class EpochTimer(keras.callbacks.Callback):
+    """Seconds a step, from the end of an epoch's first to that of its last."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Waits for the first step, and notes when it has ended."""
+        if batch == 0:
+            float(logs["loss"])
+            self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Waits for the last step."""
+        float(logs["loss"])
+        steps = self.params["steps"] - 1
+        self.seconds = (time.perf_counter() - self.start) / steps
+
+
+def step_table(sources):
+    """Median seconds of a step of `fit` on ready views, and ratios to it by source."""
+    recipe = augment.simclr(image_size=FLAGS.image_size)
+    size = FLAGS.batch_size
+    keras.config.set_dtype_policy(FLAGS.policy)
+
+    def new_model(augmentation=None):
+        encoder = encoders.create(
+            FLAGS.encoder, input_shape=(FLAGS.image_size, FLAGS.image_size, 3)
+        )
+        model = SSLPretrainer(encoder, objective="nt_xent", augmentation=augmentation)
+        model.compile(keras.optimizers.Adam(1e-3))
+        return model
+
+    plain, own = new_model(), new_model(recipe)
+    contenders = {}
+    for name in ("array", "JPEG folder"):
+        images = data.load(sources[name], image_size=FLAGS.image_size)
+        views = data.two_views(images, batch_size=size, augmentation=recipe)
+        batches = data.batches(images, batch_size=size)
+        contenders[f"{name}, two_views"] = plain, views
+        contenders[f"{name}, views within the step"] = own, batches
+    ready = tf.data.Dataset.from_tensors(next(iter(views))).repeat(len(views))
+    contenders = {"ready views": (plain, ready), **contenders}
+    seconds = {name: [] for name in contenders}
+    for number in range(FLAGS.rounds + 1):
+        for name, (model, batches) in contenders.items():
+            timer = EpochTimer()
+            model.fit(batches, verbose=0, callbacks=[timer])
+            if number:  # The first traces.
+                seconds[name].append(timer.seconds)
+    base = seconds.pop("ready views")
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    ratios = {
+        name: round(float(np.median(np.divide(values, base))), 3)
+        for name, values in seconds.items()
+    }
+    return {
+        "device": [found.get("device_name", "GPU") for found in details] or "CPU",
+        "encoder": FLAGS.encoder,
+        "policy": FLAGS.policy,
+        "seconds on ready views": round(float(np.median(base)), 4),
+        **ratios,
+    }
+
+
 def decode(content):
     """A colour image of the bytes of a JPEG."""
     return tf.io.decode_jpeg(content, channels=3)
@@ -202,10 +273,16 @@ def main(_):
                 name: getattr(FLAGS, name)
                 for name in ("num_images", "stored_size", "image_size", "batch_size")
             },
-            "memory, MiB": memory_table(folder / "jpeg"),
-            "stages, images/s": stage_table(folder / "jpeg"),
-            "sources, images/s": source_table(sources),
         }
+        tables = {
+            "memory": ("memory, MiB", lambda: memory_table(folder / "jpeg")),
+            "stages": ("stages, images/s", lambda: stage_table(folder / "jpeg")),
+            "sources": ("sources, images/s", lambda: source_table(sources)),
+            "steps": ("steps, over ready views", lambda: step_table(sources)),
+        }
+        for name in FLAGS.tables:
+            title, table = tables[name]
+            results[title] = table()
     text = json.dumps(results, indent=2)
     print(text)
     if FLAGS.output:

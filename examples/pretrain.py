@@ -59,6 +59,13 @@ _PROBE_IMAGES = flags.DEFINE_integer(
     "probe_images", 3000, "Images held out of training for the online kNN."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
+_VIEWS = flags.DEFINE_enum(
+    "views",
+    "auto",
+    ["auto", "device", "input"],
+    "Where views are made: within the step, or beside the reading of images; auto is "
+    "the step on a GPU.",
+)
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "none",
@@ -91,7 +98,7 @@ def new_strategy():
     return tf.distribute.get_strategy()
 
 
-def new_pretrainer(image_shape):
+def new_pretrainer(image_shape, augmentation):
     """The pretrainer that the flags describe; negatives are those of all replicas."""
     encoder = tc2.encoders.create(_ENCODER.value, input_shape=image_shape)
     projector = tc2.layers.ProjectionHead(synchronized=True)
@@ -99,7 +106,12 @@ def new_pretrainer(image_shape):
     objective = tc2.objectives.get(_OBJECTIVE.value)
     objective.gather = True
     if _METHOD.value == "base":
-        return tc2.SSLPretrainer(encoder, objective=objective, projector=projector)
+        return tc2.SSLPretrainer(
+            encoder,
+            objective=objective,
+            projector=projector,
+            augmentation=augmentation,
+        )
     arguments = {}
     if _METHOD.value == "full_tc2":
         arguments = tc2.recipes.full_method()
@@ -109,6 +121,7 @@ def new_pretrainer(image_shape):
         encoder,
         objective=objective,
         projector=projector,
+        augmentation=augmentation,
         num_tasks=_NUM_TASKS.value,
         inner_scope=_INNER_SCOPE.value,
         inner_order=_INNER_ORDER.value,
@@ -181,18 +194,20 @@ def main(_):
     if probes:
         images = images.skip(_PROBE_IMAGES.value)
     image_shape = tuple(next(iter(images)).shape)
-    views = tc2.data.two_views(
-        images,
-        batch_size=_BATCH_SIZE.value,
-        augmentation=new_augmentation(image_shape),
-        seed=_SEED.value,
-    )
+    augmentation = new_augmentation(image_shape)
+    size_and_seed = {"batch_size": _BATCH_SIZE.value, "seed": _SEED.value}
+    gpus = tf.config.list_physical_devices("GPU")
+    if _VIEWS.value == "device" or (_VIEWS.value == "auto" and gpus):
+        views, of_model = tc2.data.batches(images, **size_and_seed), augmentation
+    else:
+        views = tc2.data.two_views(images, augmentation=augmentation, **size_and_seed)
+        of_model = None
     steps = _STEPS.value or sum(1 for _ in images) // _BATCH_SIZE.value
     schedule = keras.optimizers.schedules.CosineDecay(
         _LEARNING_RATE.value, decay_steps=_EPOCHS.value * steps
     )
     with strategy.scope():
-        model = new_pretrainer(image_shape)
+        model = new_pretrainer(image_shape, of_model)
         model.compile(optimizer=keras.optimizers.Adam(schedule))
     callbacks = []
     if _CHECKPOINT_DIR.value:

@@ -67,6 +67,13 @@ def streams(_):
     return [*views, *views]
 
 
+def batches(_):
+    """The same, of images and the seeds of their views."""
+    dataset = tf.data.Dataset.from_tensor_slices(IMAGES)
+    made = data.batches([dataset, dataset], batch_size=8, seed=3)
+    return [part for batch in [*made, *made] for part in batch]
+
+
 def fine_tune(encoder):
     tuned = transfer.fine_tune(encoder, PAIRS, PAIRS, seed=3, **OPTIONS)
     return [tuned["history"]["loss"], *tuned["model"].get_weights()]
@@ -140,6 +147,7 @@ def probe_features(function, **options):
 # Every public function with a `seed`: what it computes, as a function of an encoder.
 CASES = {
     "augment.show_views": show_views,
+    "data.batches": batches,
     "data.prune": lambda _: list(
         data.prune(FEATURES, FEATURES[:9] + 1, keep=0.5, num_clusters=3, seed=3).kept
     ),

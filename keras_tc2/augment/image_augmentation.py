@@ -110,7 +110,10 @@ def to_unit_range(images):
     if images.dtype.is_floating:
         return tf.cast(images, tf.float32)
     if images.dtype in (tf.uint8, tf.uint16):
-        return tf.cast(images, tf.float32) * (1.0 / images.dtype.max)
+        scaled = tf.cast(images, tf.float32) * (1.0 / images.dtype.max)
+        # Changes nothing, but an optimised graph would multiply the factors of an
+        # augmentation first: views shall be the same to the bit wherever they are made.
+        return tf.minimum(scaled, 1.0)
     raise ValueError(
         "Images must be uint8, uint16 or float in [0, 1]. Cast them, or scale them to "
         f"[0, 1]. Received: dtype {images.dtype.name}"

@@ -58,11 +58,14 @@ def resize(images, size):
 
 def _weights(start, extent, length, out_length, interpolation):
     """Matrices `(batch, out_length, length)` that resample one axis."""
+    # Views shall be the same to the bit wherever they are made, and graphs are
+    # optimised: a division by a constant becomes a product with its inverse, and
+    # constants move to the front of sums.
     centres = (tf.range(out_length, dtype=tf.float32) + 0.5) / out_length
-    positions = start[:, None] + centres * extent[:, None] - 0.5
+    positions = (start - 0.5)[:, None] + centres * extent[:, None]
     pixels = tf.range(tf.cast(length, tf.float32))[None]
     # Both in units of the kernel's width: no pass more over the matrices.
-    width = tf.maximum(extent / out_length, 1.0)[:, None]
+    width = tf.maximum(extent * (1.0 / out_length), 1.0)[:, None]
     distances = tf.abs((positions / width)[:, :, None] - (pixels / width)[:, None, :])
     kernel = _bicubic if interpolation == "bicubic" else _bilinear
     weights = kernel(distances)

@@ -112,6 +112,8 @@ def _call(name, config):
 def _value(value):
     if isinstance(value, dict) and "class_name" in value:
         return _call(value["class_name"], value.get("config") or {})
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)

@@ -25,6 +25,7 @@ METHODS = {
     "tc2_full": recipes.full_method,
     "ssl": None,
 }
+VIEWS = ("auto", "device", "input")
 
 
 def define(values):
@@ -44,6 +45,12 @@ def define(values):
     integer("num_tasks", 4, "Tasks a batch is split into, each with its recipe.")
     integer("epochs", 100, "Passes over the images.")
     integer("batch_size", 256, "Images a step.")
+    string(
+        "views",
+        "auto",
+        f"Where they are made, one of {', '.join(VIEWS)}; auto: on a GPU if there is "
+        "one, beside the reading of images if not.",
+    )
     number("learning_rate", 1e-3, "Peak of the cosine, for AdamW.")
     number("weight_decay", 1e-4, "AdamW's.")
     integer("warmup_epochs", 5, "Epochs of linear warm-up, before the cosine.")
@@ -74,14 +81,20 @@ def run(values):
     image_shape = tuple(images.element_spec.shape)
     if None in image_shape:
         raise ValueError("The images differ in size: give --image_size.")
-    views = _views(images, image_shape, values)
+    augmentation = _augmentation(image_shape, values)
+    size_and_seed = {"batch_size": values.batch_size, "seed": values.seed}
+    if _views_on_device(values):
+        views, of_model = data.batches(images, **size_and_seed), augmentation
+    else:
+        views = data.two_views(images, augmentation=augmentation, **size_and_seed)
+        of_model = None
     strategy = (
         tf.distribute.MirroredStrategy()
         if values.mirrored
         else tf.distribute.get_strategy()
     )
     with strategy.scope():
-        model = _pretrainer(image_shape, values)
+        model = _pretrainer(image_shape, of_model, values)
         model.compile(_optimizer(len(views), values))
     history = model.fit(
         views,
@@ -104,26 +117,30 @@ def run(values):
     print(f"The encoder is in {folder / 'encoder'}.")
 
 
-def _views(images, image_shape, values):
+def _views_on_device(values):
+    if values.views not in VIEWS:
+        raise ValueError(
+            f"--views must be one of {', '.join(VIEWS)}. Received: {values.views}"
+        )
+    if values.views == "auto":
+        return bool(tf.config.list_physical_devices("GPU"))
+    return values.views == "device"
+
+
+def _augmentation(image_shape, values):
     height, width, channels = image_shape
     if height != width:
         raise ValueError(
             f"Views are square, these images are {height}×{width}: give --image_size."
         )
-    augmentation = augment.simclr_tasks(
+    if values.method == "ssl":
+        return augment.simclr(image_size=height, channels=channels)
+    return augment.simclr_tasks(
         image_size=height, num_tasks=values.num_tasks, channels=channels
     )
-    if values.method == "ssl":
-        augmentation = augment.simclr(image_size=height, channels=channels)
-    return data.two_views(
-        images,
-        batch_size=values.batch_size,
-        augmentation=augmentation,
-        seed=values.seed,
-    )
 
 
-def _pretrainer(image_shape, values):
+def _pretrainer(image_shape, augmentation, values):
     try:
         arguments = json.loads(values.encoder_arguments)
     except json.JSONDecodeError as error:
@@ -138,11 +155,17 @@ def _pretrainer(image_shape, values):
         raise ValueError(f"--method must be one of {known}. Received: {values.method}")
     recipe = METHODS[values.method]
     if recipe is None:
-        return SSLPretrainer(encoder, objective=objective, projector=projector)
+        return SSLPretrainer(
+            encoder,
+            objective=objective,
+            projector=projector,
+            augmentation=augmentation,
+        )
     return TC2Pretrainer(
         encoder,
         objective=objective,
         projector=projector,
+        augmentation=augmentation,
         num_tasks=values.num_tasks,
         **recipe(),
     )

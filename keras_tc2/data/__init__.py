@@ -8,7 +8,7 @@ from keras_tc2.data.prune import Pruning, prune
 from keras_tc2.data.reading_errors import ReadingError
 from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
 from keras_tc2.data.view_stream import ViewDataset
-from keras_tc2.data.views import multi_views, two_views
+from keras_tc2.data.views import batches, multi_views, two_views
 
 __all__ = [
     "ChannelStatistics",
@@ -18,6 +18,7 @@ __all__ = [
     "ReadingError",
     "ViewDataset",
     "as_arrays",
+    "batches",
     "channel_statistics",
     "load",
     "multi_views",

@@ -6,6 +6,7 @@ Every maker is a function `make(images, seed)` that returns a tuple of views.
 import tensorflow as tf
 
 from keras_tc2.augment import Views
+from keras_tc2.augment.image_augmentation import to_unit_range
 from keras_tc2.data.function_augmentation import FunctionAugmentation
 
 
@@ -47,16 +48,9 @@ def view_maker(augmentation, num_views):
     )
 
 
-def unit_range(images):
-    """Float32 images in [0, 1] of uint8, uint16 or float ones."""
-    if images.dtype.is_floating:
-        return tf.cast(images, tf.float32)
-    return tf.cast(images, tf.float32) * (1.0 / images.dtype.max)
-
-
 def _repeat(num_views):
     def make(images, seed):
-        return (unit_range(images),) * num_views
+        return (to_unit_range(images),) * num_views
 
     return make
 
@@ -75,7 +69,7 @@ def _call_each(function, num_views):
     function = FunctionAugmentation(function)
 
     def make(images, seed):
-        images = unit_range(images)
+        images = to_unit_range(images)
         return tuple(function(images) for _ in range(num_views))
 
     return make

@@ -1,4 +1,4 @@
-"""two_views, multi_views: batches of augmented views, what pretrainers train on."""
+"""two_views, multi_views, batches: what pretrainers train on."""
 
 import inspect
 import math
@@ -154,23 +154,99 @@ def multi_views(images, *, augmentation, **kwargs):
     return _views(num_views=None, **bound.arguments)
 
 
-def _views(
+def batches(
     images,
     *,
     batch_size,
-    augmentation,
-    num_views,
+    seed=0,
+    shuffle=True,
+    shuffle_buffer=10_000,
+    epoch_counter=None,
+):
+    """Batches of images, and of each the seed of its views, which the model makes.
+
+    For a pretrainer with an `augmentation`: it makes the views within its step, on its
+    device, which on a GPU is faster than `two_views` on the CPU. They are those that
+    `two_views` with the same augmentation, seed and batch size would make on that
+    device, in the same order. Nothing but reading, decoding and shuffling is left to
+    the CPU, and a batch goes to the device as the integers it was read as.
+
+    Args:
+        images: unbatched `tf.data.Dataset`, array, or list of these, all as for
+            `two_views`.
+        batch_size: int >= 1, over all replicas together.
+        seed: int >= 0, of order and views. Defaults to `0`.
+        shuffle: bool. Whether every epoch has an order of its own. Defaults to `True`.
+        shuffle_buffer: int >= 1. As for `two_views`. Defaults to `10_000`.
+        epoch_counter: `EpochCounter`. Defaults to one that starts at 0.
+
+    Returns:
+        `ViewDataset`, a `tf.data.Dataset` of `(images, seed)`: images as they were
+        given, `(batch_size, H, W, C)`, and an int32 seed `(2,)`.
+
+    Raises:
+        ValueError: as `two_views`, for the images.
+
+    Example:
+    ```python
+    import keras
+    import numpy as np
+    import keras_tc2 as tc2
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), "uint8")
+    model = tc2.SSLPretrainer(
+        tc2.encoders.create("convnet", input_shape=(28, 28, 1)),
+        objective="nt_xent",
+        augmentation=tc2.augment.simclr(image_size=28, channels=1),
+    )
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.fit(tc2.data.batches(images, batch_size=32), epochs=1)
+    ```
+    """
+    return _dataset(
+        images,
+        make=lambda images, seed: (images, seed),
+        is_seeded=True,
+        num_blocks=1,
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        shuffle_buffer=shuffle_buffer,
+        epoch_counter=epoch_counter,
+    )
+
+
+def _views(images, *, batch_size, augmentation, num_views, **kwargs):
+    """The dataset of `two_views` and `multi_views`, which describe the arguments."""
+    checks.integer("batch_size", batch_size)
+    _check_blocks(augmentation, batch_size)
+    make, is_seeded = view_maker(augmentation, num_views)
+    return _dataset(
+        images,
+        make=make,
+        is_seeded=is_seeded,
+        num_blocks=_num_blocks(augmentation),
+        batch_size=batch_size,
+        **kwargs,
+    )
+
+
+def _dataset(
+    images,
+    *,
+    make,
+    is_seeded,
+    num_blocks,
+    batch_size,
     seed,
     shuffle,
     shuffle_buffer,
     epoch_counter,
 ):
-    """The pipeline of `two_views` and `multi_views`, which describe the arguments."""
+    """The dataset of what `make` makes of each batch of images and its seed."""
     checks.integer("batch_size", batch_size)
     checks.integer("seed", seed, at_least=0)
     checks.integer("shuffle_buffer", shuffle_buffer)
-    _check_blocks(augmentation, batch_size)
-    make, is_seeded = view_maker(augmentation, num_views)
     batches_of, num_batches = image_batches(
         images,
         batch_size=batch_size,
@@ -184,7 +260,7 @@ def _views(
         make,
         is_seeded=is_seeded,
         batch_size=batch_size,
-        num_blocks=math.lcm(_num_blocks(augmentation), _num_blocks(images)),
+        num_blocks=math.lcm(num_blocks, _num_blocks(images)),
         seed=seed,
     )
     views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)

@@ -4,7 +4,7 @@ Knows no encoder, only a config and weights.
 """
 
 from keras_tc2.hub.card import card_text, write_card
-from keras_tc2.hub.config_file import check_plain, read_config, write_config
+from keras_tc2.hub.config_file import MAX_LIST, check_plain, read_config, write_config
 from keras_tc2.hub.errors import (
     ConfigError,
     FolderError,
@@ -31,6 +31,7 @@ __all__ = [
     "CARD_FILE",
     "CLASSIFIER_FOLDER",
     "CONFIG_FILE",
+    "MAX_LIST",
     "PICTURES_FOLDER",
     "PRETRAINER_FOLDER",
     "SAFETENSORS_FILE",

@@ -32,13 +32,14 @@ def write_config(folder, name, content):
     path.write_text(redact(text) + "\n", encoding="utf-8")
 
 
-def read_config(folder, name, *, keys):
+def read_config(folder, name, *, keys, optional=()):
     """Reads a config that `write_config` wrote; runs and imports nothing.
 
     Args:
         folder: str or path.
         name: str, the file's name.
         keys: list of str. Every key that must be there.
+        optional: list of str. Those that may be. Defaults to none.
 
     Returns:
         dict, without the library and format version.
@@ -69,7 +70,7 @@ def read_config(folder, name, *, keys):
         # The default of its time, written whether it was meant or not.
         content["value_range"] = None
     missing = [key for key in keys if key not in content]
-    unknown = [key for key in content if key not in keys]
+    unknown = [key for key in content if key not in (*keys, *optional)]
     if missing or unknown:
         raise ConfigError(
             f"{path} lacks the keys {missing} and has the unknown keys "

@@ -92,7 +92,9 @@ class BiSSLLevels(Pretrainer):
             `bilevel.Hypergradient`, its gradients aligned with `upper_variables`; not
             clipped, and the sum over the replicas' shares.
         """
-        batch = unpack_views(tuple(tf.convert_to_tensor(view) for view in views))
+        batch = self.views_of(
+            unpack_views(tuple(tf.convert_to_tensor(view) for view in views))
+        )
         labelled = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
         return self._hypergradient(batch, *labelled, scale=1.0)[0]
 

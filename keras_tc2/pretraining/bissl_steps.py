@@ -125,7 +125,8 @@ class BiSSLSteps(BiSSLLevels):
             Phase.LOWER: self._lower_step,
             Phase.UPPER: self._upper_step,
         }[self._phase]
-        measured, kept, embeddings = step(unpack_views(views), images, labels)
+        batch = self.views_of(unpack_views(views))
+        measured, kept, embeddings = step(batch, images, labels)
         self.step_count.assign_add(1)
         self._measure(measured, kept, embeddings)
         return reducible(self.get_metrics_result(), self.distribute_strategy)
@@ -184,7 +185,7 @@ class BiSSLSteps(BiSSLLevels):
     def test_step(self, data):
         """The losses of both levels, in inference mode, without an update."""
         views, images, labels = unpack(data)
-        batch = unpack_views(views)
+        batch = self.views_of(unpack_views(views))
         self.check_batch(*batch)
         self.downstream.check_batch(images, labels)
         losses, embeddings = self.compute_losses(*batch, training=False)

@@ -79,6 +79,9 @@ class BiSSLTrainer(BiSSLSteps):
         allow_inexact: bool. Whether to go on, with a warning in place of an error,
             when Hessian-vector products meet a layer whose second derivative
             TensorFlow gets wrong. Defaults to `False`.
+        augmentation: as for `data.two_views` (a layer, `Views`, a list of M recipes),
+            to make the views within the step, on its device, of what `data.batches`
+            gives; `None` for data of ready views. Defaults to `None`.
         nonfinite_patience: int >= 0. How many updates in a row may be skipped
             because of a NaN or infinite loss or gradient before `fit` stops.
             Defaults to `0`.
@@ -132,6 +135,7 @@ class BiSSLTrainer(BiSSLSteps):
         max_gradient_norm=10.0,
         downstream_weight_decay=0.0,
         allow_inexact=False,
+        augmentation=None,
         nonfinite_patience=0,
         **kwargs,
     ):
@@ -139,6 +143,7 @@ class BiSSLTrainer(BiSSLSteps):
             encoder,
             objective=objective,
             projector=projector,
+            augmentation=augmentation,
             nonfinite_patience=nonfinite_patience,
             **kwargs,
         )
@@ -203,7 +208,8 @@ class BiSSLTrainer(BiSSLSteps):
             downstream_head: as in the constructor.
             objective: `Objective` of the same kind with other arguments, such as
                 another momentum; `None` for the pretrainer's own.
-            **kwargs: further arguments of the constructor.
+            **kwargs: further arguments of the constructor; the augmentation is the
+                pretrainer's by default.
 
         Returns:
             `BiSSLTrainer`.
@@ -213,7 +219,7 @@ class BiSSLTrainer(BiSSLSteps):
             pretrainer.projector,
             objective or pretrainer.objective,
             downstream_head,
-            **kwargs,
+            **{"augmentation": pretrainer.augmentation, **kwargs},
         )
         for name in ("head", "momentum_target", "target_normalization"):
             part = getattr(model, name)

@@ -61,8 +61,10 @@ def conflict(model, batches, **options):
 
 def _checked(model, batch):
     """`(views, task_ids)` as tensors, if the model takes such."""
-    views, task_ids = split_batch(batch)
-    views = tuple(ops.convert_to_tensor(view) for view in views)
+    batch = tuple(
+        None if part is None else ops.convert_to_tensor(part) for part in batch
+    )
+    views, task_ids = split_batch(model.views_of(batch))
     model.check_batch(*views, task_ids)
     return views, task_ids
 

@@ -14,6 +14,7 @@ from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import run_data
 from keras_tc2.pretraining.arguments import check_fit_arguments
 from keras_tc2.pretraining.batch import check_number_of_images, check_views, split_batch
+from keras_tc2.pretraining.device_views import DeviceViews
 from keras_tc2.pretraining.forward import (
     Forward,
     group_sizes,
@@ -43,6 +44,8 @@ class Pretrainer(TrainingStep):
         projector: a built or unbuilt Keras layer or model from features
             `(batch, features)` to embeddings `(batch, dim)`; `None` for
             `ProjectionHead()`.
+        augmentation: as for `data.two_views`, of what `data.batches` gives, or
+            `None` for ready views.
         nonfinite_patience: int >= 0. An update whose loss or gradient is NaN or
             infinite is skipped; after more than this number in a row `fit` stops.
 
@@ -50,7 +53,16 @@ class Pretrainer(TrainingStep):
         ValueError: if an argument is not of these kinds.
     """
 
-    def __init__(self, encoder, *, objective, projector, nonfinite_patience, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        *,
+        objective,
+        projector,
+        augmentation,
+        nonfinite_patience,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not isinstance(encoder, Encoder):
             raise ValueError(
@@ -65,6 +77,8 @@ class Pretrainer(TrainingStep):
         if not self.projector.built:
             self.projector.build((None, encoder.feature_dim))
         self._provide_for_objective()
+        # Not a part that Keras tracks: it has no weights to save.
+        self._device_views = DeviceViews(augmentation)
         self.nonfinite_patience = integer(
             "nonfinite_patience", nonfinite_patience, at_least=0
         )
@@ -99,6 +113,11 @@ class Pretrainer(TrainingStep):
                 name="updates",
             )
 
+    @property
+    def augmentation(self):
+        """What makes views of images within the step; `None` where data bring them."""
+        return self._device_views.augmentation
+
     # What a subclass gives.
 
     @property
@@ -127,8 +146,25 @@ class Pretrainer(TrainingStep):
 
     def check_data(self, data):
         """Raises `ValueError` early, if data for `fit` cannot be what is needed."""
+        run_data.check_images(
+            data,
+            self._device_views,
+            num_replicas=self.distribute_strategy.num_replicas_in_sync,
+        )
 
     # What a subclass uses.
+
+    def views_of(self, batch):
+        """`(*views, task_ids or None)` of a batch for `fit`, `diagnose` and the like.
+
+        Args:
+            batch: tuple of tensors, of views, which stay, or of images and their
+                seed, of which `augmentation` makes views.
+
+        Raises:
+            ValueError: if there are images and no augmentation, or the reverse.
+        """
+        return self._device_views.of(batch)
 
     def forward(self, views, *, training):
         """Passes the views through encoder, projector and head, and makes targets.
@@ -196,6 +232,8 @@ class Pretrainer(TrainingStep):
     def fit(self, x=None, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
 
+        Or, with an `augmentation`, of `(images, seed[, task_ids])`.
+
         With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
         `tf.distribute` strategy every replica is given all tasks of what
         `data.two_views` made. It warns, once, of an inner step that does harm and of
@@ -258,6 +296,7 @@ class Pretrainer(TrainingStep):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "objective": keras.saving.serialize_keras_object(self.objective),
             "projector": keras.saving.serialize_keras_object(self.projector),
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
             "nonfinite_patience": self.nonfinite_patience,
         }
 
@@ -273,10 +312,18 @@ class Pretrainer(TrainingStep):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The pretrainer that `get_config` described, with fresh weights."""
-        config = {
-            key: keras.saving.deserialize_keras_object(value, custom_objects)
-            if isinstance(value, dict) and "class_name" in value
-            else value
-            for key, value in config.items()
-        }
-        return cls(**config)
+        return cls(
+            **{
+                key: keras.saving.deserialize_keras_object(value, custom_objects)
+                if _is_serialized(value)
+                else value
+                for key, value in config.items()
+            }
+        )
+
+
+def _is_serialized(value):
+    """Whether a value of a config is an object, or a list of objects, of Keras."""
+    if isinstance(value, list):
+        return any(_is_serialized(part) for part in value)
+    return isinstance(value, dict) and "class_name" in value

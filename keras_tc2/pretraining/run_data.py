@@ -6,6 +6,7 @@ import warnings
 import tensorflow as tf
 
 from keras_tc2.data.view_stream import Share, ViewDataset
+from keras_tc2.pretraining.device_views import holds_images
 
 
 def steps_in_epoch(dataset, steps_per_epoch, steps_per_execution):
@@ -99,6 +100,44 @@ def divided(arguments, strategy):
     return arguments
 
 
+def check_images(data, device_views, *, num_replicas):
+    """Looks at whether data fit the augmentation of a pretrainer, if it has one.
+
+    Args:
+        data: what `fit` is given.
+        device_views: `DeviceViews` of the pretrainer.
+        num_replicas: int.
+
+    Raises:
+        ValueError: if there are images and no augmentation, or the reverse, or if a
+            batch cannot be divided over the replicas.
+    """
+    if not isinstance(data, tf.data.Dataset):
+        return
+    parts = data.element_spec
+    parts = parts if isinstance(parts, tuple | list) else (parts,)
+    if isinstance(parts[0], tuple | list):  # Beside labelled images, for BiSSL.
+        parts = parts[0]
+    if not all(hasattr(part, "shape") for part in parts):
+        return
+    device_views.check(parts)
+    if num_replicas == 1 or not holds_images(parts):
+        return
+    if not knows_its_steps(data):
+        raise ValueError(
+            f"Keras would divide the seed of (images, seed) over {num_replicas} "
+            "replicas. Give `fit` what `data.batches` returned, of images whose number "
+            "is known, or views that `data.two_views` made."
+        )
+    share = data.stream.batch_size // num_replicas
+    if share % device_views.num_blocks:
+        raise ValueError(
+            f"Each of {num_replicas} replicas must get an equal block for each of "
+            f"{device_views.num_blocks} recipes. Received: batch_size="
+            f"{data.stream.batch_size}"
+        )
+
+
 def check_blocks(data, num_tasks, num_replicas):
     """Looks at whether the blocks of batches are the tasks, where blocks are to be.
 
@@ -112,16 +151,8 @@ def check_blocks(data, num_tasks, num_replicas):
             blocks of a plain dataset.
     """
     if isinstance(data, ViewDataset):
-        blocks = data.stream.num_blocks
-        if blocks in (1, num_tasks):
-            return
-        raise ValueError(
-            f"The views come in {blocks} blocks, one for each recipe or source, but "
-            f"the batch is split into {num_tasks} blocks as tasks, which would "
-            f"straddle them. Make the model with `num_tasks={blocks}`, or give "
-            f"`data.two_views` {num_tasks} recipes or a single one. Received: "
-            f"num_tasks={num_tasks}"
-        )
+        check_number_of_blocks(data.stream.num_blocks, num_tasks)
+        return
     if isinstance(data, tf.data.Dataset) and num_replicas > 1:
         warnings.warn(
             f"Keras divides each batch over {num_replicas} replicas as it comes, and "
@@ -130,3 +161,16 @@ def check_blocks(data, num_tasks, num_replicas):
             "`fit` what `data.two_views` returned, whose blocks it knows.",
             stacklevel=4,
         )
+
+
+def check_number_of_blocks(blocks, num_tasks):
+    """Raises `ValueError` if tasks would straddle the blocks of recipes or sources."""
+    if blocks in (1, num_tasks):
+        return
+    raise ValueError(
+        f"The views come in {blocks} blocks, one for each recipe or source, but "
+        f"the batch is split into {num_tasks} blocks as tasks, which would "
+        f"straddle them. Make the model with `num_tasks={blocks}`, or give "
+        f"{num_tasks} recipes as `augmentation`, or a single one. Received: "
+        f"num_tasks={num_tasks}"
+    )

@@ -5,6 +5,7 @@ import pathlib
 from keras_tc2 import bilevel, hub, objectives
 from keras_tc2.encoders import from_pretrained
 from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining import saved_augmentation
 
 CONFIG_KEYS = [
     "pretrainer",
@@ -14,6 +15,10 @@ CONFIG_KEYS = [
     "arguments",
     "weights_sha256",
 ]
+# What an encoder or Keras takes care of.
+NOT_PUBLISHED = ("name", "trainable", "dtype", "encoder")
+# Folders of 0.1 have none of these.
+OPTIONAL_KEYS = ["augmentation"]
 # Attributes of a pretrainer that hold weights beside the encoder's.
 PARTS = (
     "projector",
@@ -46,7 +51,7 @@ def save_parts(pretrainer, folder):
     arguments = {
         key: value
         for key, value in config.items()
-        if key not in ("name", "trainable", "dtype", "encoder", *CONFIG_KEYS)
+        if key not in (*NOT_PUBLISHED, *CONFIG_KEYS, *OPTIONAL_KEYS)
     }
     content = {
         "pretrainer": type(pretrainer).__name__,
@@ -58,6 +63,8 @@ def save_parts(pretrainer, folder):
     if "task_assignment" in config:
         assignment = pretrainer.task_assignment
         content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
+    if pretrainer.augmentation is not None:
+        content["augmentation"] = saved_augmentation.described(pretrainer.augmentation)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content["weights_sha256"] = hub.save_weights(_parts(pretrainer), folder)
@@ -115,7 +122,9 @@ def load_pretrainer(
             "Publish it with `include_pretrainer=pretrainer`, or make a new "
             f"{cls.__name__} around the encoder."
         )
-    config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
+    config = hub.read_config(
+        folder, hub.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
+    )
     if config["pretrainer"] != cls.__name__:
         name = hub.check_plain("pretrainer", config["pretrainer"])
         raise hub.ConfigError(
@@ -130,6 +139,8 @@ def load_pretrainer(
             arguments["task_assignment"] = _made(
                 "task_assignment", config["task_assignment"], TASK_ASSIGNMENTS
             )
+        if "augmentation" in config:
+            arguments["augmentation"] = saved_augmentation.made(config["augmentation"])
         return cls(encoder, objective=objective, projector=projector, **arguments)
 
     return hub.build_with_weights(

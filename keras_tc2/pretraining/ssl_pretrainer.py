@@ -18,6 +18,9 @@ class SSLPretrainer(Pretrainer):
         objective: an `Objective`, or the name of one (`objectives.names()`).
         projector: Keras layer or model from features to embeddings, or `None` for
             `ProjectionHead()`. Defaults to `None`.
+        augmentation: as for `data.two_views` (a layer, `Views`, a list of M recipes),
+            to make the views within the step, on its device, of what `data.batches`
+            gives; `None` for data of ready views. Defaults to `None`.
         nonfinite_patience: int >= 0. How many updates in a row may be skipped
             because of a NaN or infinite loss or gradient before `fit` stops.
             Defaults to `0`.
@@ -42,12 +45,20 @@ class SSLPretrainer(Pretrainer):
     """
 
     def __init__(
-        self, encoder, *, objective, projector=None, nonfinite_patience=0, **kwargs
+        self,
+        encoder,
+        *,
+        objective,
+        projector=None,
+        augmentation=None,
+        nonfinite_patience=0,
+        **kwargs,
     ):
         super().__init__(
             encoder,
             objective=objective,
             projector=projector,
+            augmentation=augmentation,
             nonfinite_patience=nonfinite_patience,
             **kwargs,
         )

@@ -10,7 +10,7 @@ from keras_tc2.pretraining.batch import split_batch
 from keras_tc2.pretraining.diagnosis import conflict, diagnose
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
-from keras_tc2.pretraining.run_data import check_blocks
+from keras_tc2.pretraining.run_data import check_blocks, check_number_of_blocks
 from keras_tc2.pretraining.second_order import check_second_order
 from keras_tc2.pretraining.task_transfer import Transfer
 
@@ -47,6 +47,9 @@ class TC2Pretrainer(Pretrainer):
         objective: an `Objective`, or the name of one (`objectives.names()`).
         projector: Keras layer or model from features to embeddings, or `None` for
             `ProjectionHead()`. Defaults to `None`.
+        augmentation: as for `data.two_views` (a layer, `Views`, a list of M recipes),
+            to make the views within the step, on its device, of what `data.batches`
+            gives; `None` for data of ready views. Defaults to `None`.
         num_tasks: int >= 2. M; must divide the batch, with two images or more a task.
             Defaults to `4`.
         num_factors: int >= 1. K. Defaults to `32`.
@@ -120,6 +123,7 @@ class TC2Pretrainer(Pretrainer):
         *,
         objective,
         projector=None,
+        augmentation=None,
         num_tasks=4,
         num_factors=32,
         inner_learning_rate=0.2,
@@ -146,6 +150,7 @@ class TC2Pretrainer(Pretrainer):
             encoder,
             objective=objective,
             projector=projector,
+            augmentation=augmentation,
             nonfinite_patience=nonfinite_patience,
             **kwargs,
         )
@@ -178,6 +183,8 @@ class TC2Pretrainer(Pretrainer):
                 "the encoder."
             )
         self.task_assignment = bilevel.get_task_assignment(task_assignment)
+        if isinstance(self.task_assignment, bilevel.BlockAssignment):
+            check_number_of_blocks(self._device_views.num_blocks, num_tasks)
         self.log_task_gradient_cosine = log_task_gradient_cosine
         self.allow_inexact = allow_inexact
         self.calibrator = None
@@ -352,6 +359,7 @@ class TC2Pretrainer(Pretrainer):
 
     def check_data(self, data):
         """Raises `ValueError` if views come in other blocks than the tasks are."""
+        super().check_data(data)
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
             check_blocks(
                 data, self.num_tasks, self.distribute_strategy.num_replicas_in_sync

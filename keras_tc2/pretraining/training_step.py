@@ -129,7 +129,7 @@ class TrainingStep(keras.Model):
 
     def train_step(self, data):
         """One update from one batch."""
-        batch = unpack(data)
+        batch = self.views_of(unpack(data))
         losses, embeddings, gradients, state = self._differentiate(batch)
         updates = [
             (
@@ -197,7 +197,7 @@ class TrainingStep(keras.Model):
 
     def test_step(self, data):
         """The losses of one batch, in inference mode, without an update."""
-        batch = unpack(data)
+        batch = self.views_of(unpack(data))
         self.check_batch(*batch)
         losses, embeddings = self.compute_losses(*batch, training=False)
         return self._update_metrics(losses, embeddings, tf.constant(True))
@@ -207,8 +207,9 @@ class TrainingStep(keras.Model):
 
         Args:
             *batch: view_1, view_2 and, for an objective that takes them, further
-                views: float tensors `(batch, H, W, C)` in [0, 1]; then, if the data
-                bring tasks, their ids: int tensor `(batch,)`.
+                views: float tensors `(batch, H, W, C)` in [0, 1]; or images and a
+                seed, of which `augmentation` makes views; then, if the data bring
+                tasks, their ids: int tensor `(batch,)`.
 
         Returns:
             `(losses, gradients)`: dict of scalar tensors including `"loss"`, and
@@ -217,6 +218,7 @@ class TrainingStep(keras.Model):
         batch = tuple(
             None if part is None else tf.convert_to_tensor(part) for part in batch
         )
+        batch = self.views_of(batch)
         losses, _, gradients, _ = self._differentiate(batch, scaled=False)
         return losses, gradients
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import layers, objectives
+from keras_tc2 import augment, layers, objectives
 from keras_tc2.objectives import BYOL, NTXent
 from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from tests import tiny
@@ -152,6 +152,7 @@ class SavingTest(TestCase):
                 "max_gradient_norm": 1.0,
                 "downstream_weight_decay": 0.1,
                 "allow_inexact": True,
+                "augmentation": [augment.RandomHorizontalFlip(seed=4)],
                 "nonfinite_patience": 2,
             },
         )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import layers
+from keras_tc2 import augment, layers
 from keras_tc2.objectives import NTXent, VICReg
 from keras_tc2.pretraining import SSLPretrainer
 from tests import tiny
@@ -39,6 +39,7 @@ class SSLPretrainerTest(TestCase):
             "encoder": tiny.encoder(),
             "objective": VICReg(),
             "projector": layers.ProjectionHead(3),
+            "augmentation": [augment.RandomHorizontalFlip(seed=4)],
             "nonfinite_patience": 3,
         }
         self.run_config_test(SSLPretrainer, arguments)

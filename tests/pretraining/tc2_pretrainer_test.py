@@ -351,6 +351,7 @@ class ArgumentsTest(TestCase):
             "task_assignment": ClusterAssignment(7),
             "log_task_gradient_cosine": True,
             "allow_inexact": True,
+            "augmentation": [augment.RandomHorizontalFlip(seed=4)],
             "nonfinite_patience": 4,
         }
         self.run_config_test(TC2Pretrainer, arguments)

@@ -1,0 +1,85 @@
+"""Views that a pretrainer makes of images itself, within its step, on its device."""
+
+import tensorflow as tf
+
+from keras_tc2.data.view_maker import view_maker
+
+
+class DeviceViews:
+    """The `augmentation` of a pretrainer, and how it makes views of a batch.
+
+    Args:
+        augmentation: as for `data.two_views`, or `None` for none.
+
+    Raises:
+        ValueError: if it cannot be applied.
+    """
+
+    def __init__(self, augmentation):
+        self.augmentation = augmentation
+        self.num_blocks = (
+            len(augmentation) if isinstance(augmentation, list | tuple) else 1
+        )
+        self._make = None
+        if augmentation is not None:
+            self._make, _ = view_maker(augmentation, num_views=2)
+
+    def of(self, batch):
+        """`(*views, task_ids or None)` of a batch of images, or of ready views.
+
+        Args:
+            batch: tuple of tensors, `(images, seed)`, `(images, seed, task_ids or
+                None)`, or such as `batch.unpack` gives.
+
+        Raises:
+            ValueError: if there are images and no augmentation, or the reverse.
+        """
+        self.check(batch)
+        if not holds_images(batch):
+            return batch
+        images, seed, *task_ids = batch
+        return (*self._make(images, seed), *(task_ids or [None]))
+
+    def check(self, parts):
+        """Raises `ValueError` if views can neither be made of a batch nor are ready.
+
+        Args:
+            parts: tuple of tensors, or of `tf.TensorSpec`s.
+        """
+        images = parts[0]
+        if holds_images(parts):
+            if self._make is None:
+                raise ValueError(
+                    "These are batches of (images, seed), as `data.batches` gives, and "
+                    "the pretrainer has no `augmentation` to make views with: give it "
+                    "one, or `fit` what `data.two_views` makes."
+                )
+            if images.shape[0] is not None and images.shape[0] % self.num_blocks:
+                raise ValueError(
+                    "A batch must be divisible by the number of recipes, "
+                    f"{self.num_blocks}, so that each gets an equal block. Received: "
+                    f"{images.shape[0]} images"
+                )
+        elif self._make is not None and tf.as_dtype(images.dtype).is_integer:
+            raise ValueError(
+                "The pretrainer makes its views itself, by its `augmentation`: give it "
+                "batches of (images, seed), as `data.batches(images, batch_size=...)` "
+                "makes them, or ready views in [0, 1]. Received: images of dtype "
+                f"{tf.as_dtype(images.dtype).name} without a seed"
+            )
+
+
+def holds_images(parts):
+    """Whether a batch, or the specs of one, is `(images, seed)` and perhaps task ids.
+
+    Args:
+        parts: tuple of tensors or `tf.TensorSpec`s.
+    """
+    if len(parts) < 2 or parts[1] is None:
+        return False
+    images, seed = parts[:2]
+    return (
+        len(images.shape) == 4
+        and tuple(seed.shape) == (2,)
+        and tf.as_dtype(seed.dtype).is_integer
+    )
