@@ -64,5 +64,6 @@ def asymmetric_recipe(
             *blur_layers(image_size, probability=blur),
             *([RandomSolarize(probability=solarize)] if solarize else []),
         ],
+        channels=channels,
         name=name,
     )

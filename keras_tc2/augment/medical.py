@@ -41,5 +41,6 @@ def medical(*, image_size, channels=1):
             RandomColorJitter(brightness=0.2, contrast=0.2, probability=0.8),
             *blur_layers(image_size),
         ],
+        channels=channels,
         name="medical",
     )

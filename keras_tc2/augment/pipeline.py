@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_tc2 import checks
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 
 
@@ -15,6 +16,9 @@ class Pipeline(ImageAugmentation):
 
     Args:
         layers: list of `ImageAugmentation` layers, at least one.
+        channels: int >= 1, what images must have, or `None` for any. Recipes such as
+            `simclr` set it: one for grey images would leave the colours of others as
+            they are. Defaults to `None`.
         seed: int or `None`, see `ImageAugmentation`. The seeds of the layers inside
             are not used.
 
@@ -25,7 +29,8 @@ class Pipeline(ImageAugmentation):
         Float32 tensor in [0, 1] of the shape that the last layer gives.
 
     Raises:
-        ValueError: if `layers` is empty or holds anything else.
+        ValueError: if `layers` is empty or holds anything else; in a call, if the
+            images have other `channels`.
 
     Example:
     ```python
@@ -39,12 +44,20 @@ class Pipeline(ImageAugmentation):
     ```
     """
 
-    def __init__(self, layers, *, seed=None, **kwargs):
+    def __init__(self, layers, *, channels=None, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
         self.layers = check_augmentations("layers", layers)
+        self.channels = channels and checks.integer("channels", channels)
 
     def transform(self, images, seed):
         """Applies the layers, each with its own seed."""
+        if self.channels not in (None, images.shape[-1]):
+            raise ValueError(
+                f"The recipe {self.name!r} was made for images of {self.channels} "
+                f"channel(s): make it with `channels={images.shape[-1]}`, or load the "
+                f"images with `channels={self.channels}`. Received: images of shape "
+                f"{tuple(images.shape)}"
+            )
         for place, layer in enumerate(self.layers):
             images = layer.augment(images, tf.random.fold_in(seed, place))
         return images
@@ -58,7 +71,7 @@ class Pipeline(ImageAugmentation):
     def get_config(self):
         """The constructor arguments."""
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
-        return {**super().get_config(), "layers": layers}
+        return {**super().get_config(), "layers": layers, "channels": self.channels}
 
     @classmethod
     def from_config(cls, config):

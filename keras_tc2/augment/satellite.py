@@ -46,5 +46,6 @@ def satellite(*, image_size, channels=12):
             RandomColorJitter(brightness=0.4, contrast=0.4, probability=0.8),
             *blur_layers(image_size),
         ],
+        channels=channels,
         name="satellite",
     )

@@ -80,6 +80,7 @@ def simclr(
             ),
             *blur_part,
         ],
+        channels=channels,
         name="simclr",
     )
 

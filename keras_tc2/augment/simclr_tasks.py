@@ -110,7 +110,7 @@ def simclr_tasks(*, image_size, num_tasks=4, channels=3):
     else:
         tasks = [_grey_task(image_size, *task) for task in GREY_TASKS]
     return [
-        Pipeline(layers, name=f"simclr_task_{index}")
+        Pipeline(layers, channels=channels, name=f"simclr_task_{index}")
         for index, layers in enumerate(tasks[:num_tasks])
     ]
 

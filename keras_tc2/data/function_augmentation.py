@@ -77,10 +77,14 @@ class FunctionAugmentation:
         try:
             reason = self._cannot_be_traced(shape)
             if reason is None:
-                drew = _drew(*states) and not isinstance(self.function, keras.Layer)
-                if not drew:
+                if isinstance(self.function, keras.Layer):
                     return None
-                reason = "it draws from the generators of Python or NumPy"
+                if _drew(*states):
+                    reason = "it draws from the generators of Python or NumPy"
+                elif self._would_freeze(shape):
+                    reason = "it draws from a generator that TensorFlow does not know"
+                else:
+                    return None
             call, augmented_shape = self._in_python(shape, reason)
         finally:
             random.setstate(states[0])
@@ -104,6 +108,18 @@ class FunctionAugmentation:
             return f"TensorFlow cannot trace it ({_said(error)})"
         return None
 
+    def _would_freeze(self, shape):
+        """Whether a graph would repeat what the function draws anew in Python."""
+        noise = tf.constant(_noise(shape))
+        try:
+            graph = tf.function(self._traced, autograph=False)
+            if not np.array_equal(graph(noise), graph(noise)):
+                return False
+            return not np.array_equal(self.function(noise), self.function(noise))
+        except Exception:
+            # Whatever this is, it comes up again where it is reported.
+            return False
+
     def _traced(self, images):
         """The function's tensor, checked."""
         augmented = self.function(images)
@@ -114,7 +130,7 @@ class FunctionAugmentation:
 
     def _in_python(self, shape, reason):
         """`(call, shape of its results)`, for tensors or else for NumPy arrays."""
-        noise = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
+        noise = _noise(shape)
         failures = []
         for kind, convert in (("a tensor", tf.constant), ("an array", np.array)):
             call = self._caller(convert)
@@ -182,6 +198,11 @@ class FunctionAugmentation:
 
 class _NotImagesError(ValueError):
     """What the function returns is no batch of images, however it is called."""
+
+
+def _noise(shape):
+    """Images that are the same every time."""
+    return np.random.default_rng(0).uniform(size=shape).astype(np.float32)
 
 
 def _name(function):

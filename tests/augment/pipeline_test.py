@@ -27,6 +27,23 @@ class PipelineTest(TestCase):
         kept = (views == images).all(axis=(1, 2, 3)).mean()
         assert 0.35 < kept < 0.65
 
+    @pytest.mark.parametrize("made_for, given", [(1, 3), (3, 1), (4, 3)])
+    def test_a_recipe_for_other_images_is_refused(self, made_for, given):
+        images = np.zeros((8, 12, 12, given), np.uint8)
+        size = {"image_size": 8, "channels": made_for}
+        for recipe in (
+            augment.simclr(**size),
+            augment.small_images(**size),
+            augment.byol(**size),
+            augment.satellite(**size),
+            augment.medical(**size),
+            augment.multi_crop(**size, local_size=4, num_local=1),
+            augment.simclr_tasks(**size)[0],
+        ):
+            with pytest.raises(ValueError, match=f"make it with `channels={given}`"):
+                recipe.augment(images, (0, 0))
+            recipe.augment(np.zeros((8, 12, 12, made_for), np.uint8), (0, 0))
+
     def test_a_guest_layer_needs_only_transform(self):
         class Invert(augment.ImageAugmentation):
             def transform(self, images, seed):
@@ -38,7 +55,7 @@ class PipelineTest(TestCase):
 
     def test_serialization(self, tmp_path):
         images = np.random.default_rng(0).random((5, 8, 8, 3), dtype="float32")
-        arguments = {"layers": layers(), "seed": 9}
+        arguments = {"layers": layers(), "channels": 3, "seed": 9}
         self.run_layer_test(augment.Pipeline, arguments, images, tmp_path)
 
     @pytest.mark.parametrize(
