@@ -18,12 +18,12 @@ def load(name, split):
     return tc2.data.as_arrays(pairs)
 
 
-def pretrained(path, images, *, objective, steps, batch_size):
+def pretrained(path, images, *, objective, steps, batch_size, seed=0):
     """A small encoder pre-trained without labels, made once and kept in a folder."""
     if path.exists():
         return tc2.from_pretrained(path)
     print(f"\npre-training: {objective}", flush=True)
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     encoder = tc2.encoders.create("convnet", input_shape=images.shape[1:])
     model = tc2.SSLPretrainer(encoder, objective=objective)
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
@@ -32,6 +32,7 @@ def pretrained(path, images, *, objective, steps, batch_size):
         images,
         batch_size=batch_size,
         augmentation=tc2.augment.simclr(image_size=images.shape[1], channels=1),
+        seed=seed,
     )
     model.fit(views.repeat(), epochs=1, steps_per_epoch=steps, verbose=2)
     partial = path.with_name(f"{path.name}.partial")
