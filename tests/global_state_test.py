@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_tc2 as tc2
-from keras_tc2 import augment, data, transfer
+from keras_tc2 import augment, data, encoders, layers, transfer
 from tests import tiny
 from tests.test_case import TestCase
 from tests.transfer.merge import networks
@@ -22,6 +22,7 @@ IMAGES[LABELS == 1, :3] += 50
 PAIRS = IMAGES, LABELS
 FEATURES = IMAGES.reshape(24, -1)[:, :8].astype("float32")
 FOUR = FEATURES, LABELS, FEATURES[::-1] + 1, LABELS[::-1]
+MEMBER = FEATURES, FEATURES[::-1] + 1, np.arange(24) % 5
 MASKS = (IMAGES[..., 0] > 100).astype(int)
 OPTIONS = {"epochs": 2, "batch_size": 8}
 
@@ -140,6 +141,15 @@ def conflict(model):
     return found.interval
 
 
+def choose_ensemble(encoder):
+    head = layers.ClassificationHead(
+        3, kernel_initializer=keras.initializers.RandomNormal(seed=3)
+    )
+    sources = {"a": (encoders.Classifier(encoder, head), IMAGES // 2)}
+    choice = transfer.choose_ensemble(sources, IMAGES, LABELS, max_images=5, seed=3)
+    return choice.gains
+
+
 def probe_features(function, **options):
     return lambda _: list(function(*FOUR, seed=3, **options).values())
 
@@ -153,6 +163,7 @@ CASES = {
     ),
     "data.two_views": streams,
     "transfer.adapt_to_domains": adapt_to_domains,
+    "transfer.choose_ensemble": choose_ensemble,
     "transfer.cluster_nmi": lambda _: transfer.cluster_nmi(*FOUR, seed=3),
     "transfer.compare_encoders": compare_encoders,
     "transfer.dense_probe": lambda encoder: list(
@@ -173,6 +184,15 @@ CASES = {
         clip.frames
         for clip in transfer.moving_clips(IMAGES, num_clips=2, side=16, seed=3)
     ],
+    "transfer.scores.domain_difference": lambda _: [
+        transfer.scores.domain_difference(FOUR[0], FOUR[2], max_images=5, seed=3)
+    ],
+    "transfer.scores.osborn": lambda _: [
+        transfer.scores.osborn([MEMBER], LABELS, max_images=5, seed=3)
+    ],
+    "transfer.scores.osborn_terms": lambda _: list(
+        transfer.scores.osborn_terms([MEMBER], LABELS, max_images=5, seed=3).values()
+    ),
     "transfer.semi_supervised": semi_supervised,
 }
 METHODS = {"TC2Pretrainer.conflict": conflict}  # of a pretrainer

@@ -1,6 +1,7 @@
 """Measuring transfer: features, protocols on them, and reports."""
 
 from keras_tc2.transfer import merge, scores
+from keras_tc2.transfer.choose_ensemble import EnsembleChoice, choose_ensemble
 from keras_tc2.transfer.clustering import Clustering, cluster_nmi
 from keras_tc2.transfer.compare_encoders import compare_encoders
 from keras_tc2.transfer.comparison import Comparison, Difference
@@ -50,6 +51,7 @@ __all__ = [
     "Difference",
     "DomainAdaptation",
     "EncoderRanking",
+    "EnsembleChoice",
     "FewShot",
     "FineTuning",
     "LabelPropagation",
@@ -65,6 +67,7 @@ __all__ = [
     "VideoSet",
     "adapt_to_domains",
     "alignment",
+    "choose_ensemble",
     "cluster_nmi",
     "compare_encoders",
     "dense_probe",

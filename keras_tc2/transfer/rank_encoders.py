@@ -13,10 +13,11 @@ from keras_tc2.transfer.markdown_table import markdown_table
 from keras_tc2.transfer.scores.h_score import h_score
 from keras_tc2.transfer.scores.knn_score import knn_score
 from keras_tc2.transfer.scores.log_me import log_me
+from keras_tc2.transfer.scores.ped import ped
 from keras_tc2.transfer.several_encoders import features_of_each
 
 # Those that need no head of the source task; of each, higher is better.
-SCORES = {"log_me": log_me, "h_score": h_score, "knn_score": knn_score}
+SCORES = {"log_me": log_me, "h_score": h_score, "knn_score": knn_score, "ped": ped}
 
 
 def rank_encoders(
@@ -39,9 +40,9 @@ def rank_encoders(
             features, and folders or Hub repositories of saved encoders.
         images: array `(N, H, W, C)`, or unbatched `tf.data.Dataset` of images.
         labels: array `(N,)`.
-        scores: names, of `"log_me"`, `"h_score"` and `"knn_score"`, or functions of
-            features `(N, D)` and labels `(N,)` to a float, higher being better; those
-            are called by their `__name__`. Defaults to all three.
+        scores: names, of `"log_me"`, `"h_score"`, `"knn_score"` and `"ped"`, or
+            functions of features `(N, D)` and labels `(N,)` to a float, higher being
+            better; those are called by their `__name__`. Defaults to the first three.
         batch_size: int >= 1. Defaults to `256`.
         cache_dir: folder where features are kept, or `None`. Defaults to `None`.
 

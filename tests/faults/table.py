@@ -488,6 +488,36 @@ FAULTS = [
         "transfer/scores_test.py::LEEPTest",
     ),
     Fault(
+        "transfer/scores/osborn.py",
+        'terms["cohesion"][np.ix_(chosen, chosen)].sum() / 2',
+        'terms["cohesion"][np.ix_(chosen, chosen)].sum()',
+        "transfer/scores_test.py::OSBORNTest",
+    ),
+    Fault(  # The wrong way round.
+        "transfer/scores/osborn.py",
+        "task.append(-nce(labels, predictions))",
+        "task.append(-nce(predictions, labels))",
+        "transfer/scores_test.py::OSBORNTest",
+    ),
+    Fault(
+        "transfer/scores/ped.py",
+        "return np.sum(shifts[:, :, None] * directions, axis=1)",
+        "return np.sum(shifts[:, :, None] * directions, axis=0)",
+        "transfer/scores_test.py::PEDTest",
+    ),
+    Fault(
+        "transfer/scores/ped.py",
+        "part.var(axis=0).sum()",
+        "part.var(axis=0).mean()",
+        "transfer/scores_test.py::PEDTest",
+    ),
+    Fault(
+        "transfer/choose_ensemble.py",
+        'terms["cohesion"][:, positions].sum(axis=1)',
+        'terms["cohesion"].sum(axis=1)',
+        "transfer/choose_ensemble_test.py",
+    ),
+    Fault(
         "transfer/scores/log_me.py",
         "determinant += (dim - len(squares)) * np.log(alpha)",
         "pass",

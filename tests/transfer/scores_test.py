@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,214 @@ class KNNScoreTest(TestCase):
             scores.h_score(np.eye(4), np.zeros(4))
         with pytest.raises(ValueError, match="one label for each of the 4"):
             scores.log_me(np.eye(4), np.zeros(3))
+
+
+def one_step(features, labels, radius, time_step):
+    """A step of PED in standardized features, class by class and pair by pair."""
+    classes = np.unique(labels)
+    shifts = {value: np.zeros(features.shape[1]) for value in classes}
+    for a in classes:
+        for b in classes:
+            if a == b:
+                continue
+            first, second = features[labels == a], features[labels == b]
+            line = first.mean(axis=0) - second.mean(axis=0)
+            distance = np.sqrt(np.sum(line**2))
+            radii = [np.sqrt(np.sum(np.var(x, axis=0))) for x in (first, second)]
+            force = max(radius * sum(radii) - distance, 0)
+            shifts[a] += line / distance * min(0.5 * time_step**2 * force, force)
+    return shifts
+
+
+class PEDTest(TestCase):
+    @pytest.mark.parametrize("time_step, num_steps", [(0.5, 3), (2.0, 1)])
+    def test_moves_as_written_out(self, time_step, num_steps):
+        features, labels = blobs(60)
+        reference = np.random.default_rng(1).normal(1.0, 2.0, size=(40, 6))
+        center, scale = reference.mean(axis=0), reference.std(axis=0)
+        expected = (features - center) / scale
+        for _ in range(num_steps):
+            shifts = one_step(expected, labels, 0.7, time_step)
+            expected = expected + np.stack([shifts[value] for value in labels])
+        moved = scores.potential_energy_decline(
+            features,
+            labels,
+            reference_features=reference,
+            radius=0.7,
+            time_step=time_step,
+            max_steps=num_steps,
+            exit_ratio=0.0,
+        )
+        assert np.abs(moved - features).max() > 0.01
+        self.assert_close(moved, expected * scale + center, rtol=1e-5, atol=1e-5)
+
+    def test_ends_before_a_step_that_moves_too_little(self):
+        features, labels = blobs(60)
+        changes, current = [], (features - features.mean(axis=0)) / features.std(axis=0)
+        for _ in range(12):
+            shifts = one_step(current, labels, 0.6, 0.3)
+            changes.append(sum(np.abs(shift).sum() for shift in shifts.values()))
+            current = current + np.stack([shifts[value] for value in labels])
+        expected = sum(np.cumprod(np.array(changes) > 0.7 * changes[0]))
+        assert 1 < expected < 12
+
+        def moved(**arguments):
+            return scores.potential_energy_decline(
+                features, labels, time_step=0.3, **arguments
+            )
+
+        ended = moved(max_steps=12, exit_ratio=0.7)
+        self.assert_close(ended, moved(max_steps=int(expected), exit_ratio=0.0))
+        more = moved(max_steps=int(expected) + 1, exit_ratio=0.0)
+        assert np.abs(ended - more).max() > 1e-3
+
+    def test_what_does_not_overlap_stays(self):
+        features, labels = blobs(60, separation=40.0)
+        moved = scores.potential_energy_decline(features, labels)
+        self.assert_close(moved, features, rtol=1e-5, atol=1e-5)
+        expected = scores.log_me(features, labels)
+        self.assert_close(scores.ped(features, labels), expected, rtol=1e-5)
+        still = scores.potential_energy_decline(*blobs(60), max_steps=0)
+        self.assert_close(still, blobs(60)[0], rtol=1e-5, atol=1e-5)
+
+    def test_raises_the_score_of_what_overlaps_and_takes_any(self):
+        features, labels = blobs(120)
+        options = {"time_step": 0.8, "exit_ratio": 0.0}
+        assert scores.ped(features, labels, **options) > 0.01 + scores.log_me(
+            features, labels
+        )
+        moved = scores.potential_energy_decline(features, labels, **options)
+        assert scores.ped(
+            features, labels, score=scores.h_score, **options
+        ) == scores.h_score(moved, labels)
+
+    def test_motion_is_that_of_shifted_and_scaled_features(self):
+        features, labels = blobs(60)
+        factors, shift = np.array([0.5, 1, 2, 3, 4, 10]), np.arange(6)
+        moved = scores.potential_energy_decline(features, labels, time_step=0.5)
+        other = scores.potential_energy_decline(
+            features * factors + shift, labels, time_step=0.5
+        )
+        self.assert_close(other, moved * factors + shift, rtol=1e-4, atol=1e-4)
+        turned = scores.potential_energy_decline(
+            features[::-1], np.array(["c", "a", "b"])[labels][::-1], time_step=0.5
+        )
+        self.assert_close(turned[::-1], moved, rtol=1e-5, atol=1e-5)
+
+    def test_classes_with_one_mean_stay(self):
+        features = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        moved = scores.potential_energy_decline(features, [0, 0, 1, 1])
+        self.assert_close(moved, features)
+
+    def test_errors(self):
+        features, labels = blobs(20)
+        with pytest.raises(ValueError, match="with 6 columns"):
+            scores.ped(features, labels, reference_features=features[:, :5])
+        for name in ("radius", "time_step"):
+            with pytest.raises(ValueError, match=name):
+                scores.ped(features, labels, **{name: 0})
+        with pytest.raises(ValueError, match="exit_ratio"):
+            scores.ped(features, labels, exit_ratio=-1)
+        with pytest.raises(ValueError, match="at least two classes"):
+            scores.ped(features, np.zeros(20))
+
+
+def entropy_given(first, second):
+    """H(first | second), value by value."""
+    total = 0.0
+    for b in np.unique(second):
+        share = np.mean(second == b)
+        for a in np.unique(first):
+            joint = np.mean((first == a) & (second == b))
+            total -= joint * np.log(joint / share) if joint else 0.0
+    return total
+
+
+def osborn_members(number, images=40):
+    generator = np.random.default_rng(5)
+    for i in range(number):
+        source = generator.normal(size=(images, 3))
+        target = generator.normal(i / 2, 1, size=(images, 3))
+        yield source, target, generator.integers(2 + i % 3, size=images)
+
+
+class OSBORNTest(TestCase):
+    def test_domain_difference_is_the_least_of_all_matchings(self):
+        generator = np.random.default_rng(0)
+        source, target = generator.normal(size=(2, 6, 3))
+        squares = min(
+            np.mean(np.sum((source - target[list(order)]) ** 2, axis=1))
+            for order in itertools.permutations(range(6))
+        )
+        spread = np.mean(np.sum((source - source.mean(axis=0)) ** 2, axis=1))
+        found = scores.domain_difference(source, target)
+        self.assert_close(found, np.sqrt(squares / spread), rtol=1e-5)
+        # Neither order, nor scale, nor a turn matters.
+        turn, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+        other = scores.domain_difference(7 * source[::-1] @ turn, 7 * target @ turn)
+        self.assert_close(other, found, rtol=1e-5)
+
+    def test_domain_difference_on_a_line_matches_sorted_values(self):
+        generator = np.random.default_rng(1)
+        source, target = generator.normal(size=(2, 50, 1))
+        sorted_squares = np.mean((np.sort(source, 0) - np.sort(target, 0)) ** 2)
+        found = scores.domain_difference(source, target)
+        self.assert_close(found, np.sqrt(sorted_squares) / source.std(), rtol=1e-5)
+        assert scores.domain_difference(source, source[::-1]) == 0.0
+        # Moved by its own spread, a cloud is 1 away.
+        moved = scores.domain_difference(source, source + source.std())
+        self.assert_close(moved, 1.0, rtol=1e-5)
+
+    def test_domain_difference_of_some_images(self):
+        generator = np.random.default_rng(1)
+        source, target = generator.normal(size=(400, 2)), generator.normal(size=(90, 2))
+        few = scores.domain_difference(source, target, max_images=50, seed=1)
+        assert few != scores.domain_difference(source, target, max_images=50, seed=2)
+        assert 0 < scores.domain_difference(source, target) < few < 1
+
+    def test_is_the_sum_over_members_and_pairs(self):
+        members, labels = list(osborn_members(3)), np.arange(40) % 4
+        expected = 0.0
+        for source, target, predictions in members:
+            expected += scores.domain_difference(source, target)
+            expected += entropy_given(predictions, labels)
+        for (*_, first), (*_, second) in itertools.combinations(members, 2):
+            expected += entropy_given(first, second) + entropy_given(second, first)
+        self.assert_close(scores.osborn(members, labels), expected)
+        self.assert_close(scores.osborn(members[::-1], labels), expected)
+
+    def test_its_negative_is_submodular(self):
+        members, labels = list(osborn_members(5)), np.arange(40) % 4
+
+        def gain(chosen, new):
+            before = scores.osborn([members[i] for i in chosen], labels)
+            return before - scores.osborn([members[i] for i in (*chosen, new)], labels)
+
+        for large in itertools.combinations(range(5), 3):
+            for small in itertools.combinations(large, 2):
+                for new in set(range(5)) - set(large):
+                    assert gain(small, new) >= gain(large, new) - 1e-9
+
+    def test_terms(self):
+        labels = np.arange(40) % 4
+        source = np.random.default_rng(0).normal(size=(40, 3))
+        same = source, source, labels + 10
+        terms = scores.osborn_terms([same, same], labels)
+        for value in terms.values():
+            self.assert_close(value, np.zeros_like(value))
+        constant = source, source, np.zeros(40)
+        assert scores.osborn([constant], labels) == 0.0
+
+    def test_errors(self):
+        ((source, target, predictions),) = osborn_members(1)
+        labels = np.arange(40) % 4
+        with pytest.raises(ValueError, match="at least one classifier"):
+            scores.osborn([], labels)
+        with pytest.raises(ValueError, match="of one encoder"):
+            scores.osborn([(source[:, :2], target, predictions)], labels)
+        with pytest.raises(ValueError, match="39 predictions for 40"):
+            scores.osborn([(source, target, predictions[1:])], labels)
+        with pytest.raises(ValueError, match="of one length"):
+            scores.osborn([(source, target, predictions)], labels[1:])
+        with pytest.raises(ValueError, match="collapsed"):
+            scores.osborn([(np.ones((4, 3)), target, predictions)], labels)
