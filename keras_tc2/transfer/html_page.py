@@ -111,27 +111,45 @@ def table(header, rows, *, numeric=(), caption=None, grouped=False):
     return f'<div class="scroll"><table{kind}>\n{inside}</table></div>'
 
 
-def picture(figure, caption, *, shown=True):
-    """A Matplotlib figure as a PNG inside the page, in its own size where that fits.
+def encoded(figure):
+    """A Matplotlib figure as JSON values: what `image` shows.
 
     Args:
         figure: `matplotlib.figure.Figure`.
+
+    Returns:
+        Dict: `"png"`, in base64, and `"width"` on the screen, in pixels.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=PICTURE_DPI)
+    return {
+        "png": base64.b64encode(buffer.getvalue()).decode(),
+        "width": round(figure.get_figwidth() * SCREEN_DPI),
+    }
+
+
+def image(picture, caption, *, shown=True):
+    """What `encoded` gave as a PNG inside the page, in its own size where that fits.
+
+    Args:
+        picture: dict.
         caption: str. Stands below it, unless `shown` is False, and is its alt text.
         shown: bool.
 
     Returns:
         str.
     """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PICTURE_DPI)
-    data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
     below = f"<figcaption>{text}</figcaption>" if shown else ""
-    width = round(figure.get_figwidth() * SCREEN_DPI)
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{text}" '
-        f'width="{width}">{below}</figure>'
+        f'<figure><img src="data:image/png;base64,{picture["png"]}" alt="{text}" '
+        f'width="{picture["width"]}">{below}</figure>'
     )
+
+
+def picture(figure, caption, *, shown=True):
+    """`image` of a Matplotlib figure."""
+    return image(encoded(figure), caption, shown=shown)
 
 
 def grid(parts):

@@ -17,7 +17,8 @@ class TransferReport:
     Args:
         rows: list of dicts with `"encoder"`, `"dataset"`, `"protocol"`, `"value"` (in
             [0, 1]; `"metric"` says of what, by default of accuracy), and `"spread"`,
-            `"seconds"`, `"seed"`, `"details"`, `"per_image"` (array or None).
+            `"seconds"`, `"seed"`, `"details"`, `"per_image"` (array or None) and
+            `"picture"` (as of `Score`).
             `"accuracy"` stands for `"value"`, as in reports of before.
         settings: dict of JSON values: versions and options.
         notes: list of sentences about what was done to the data.
@@ -43,6 +44,7 @@ class TransferReport:
             "seed": 0,
             "details": {},
             "per_image": None,
+            "picture": None,
         }
         self.rows = [{**defaults, **row} for row in rows]
         for row in self.rows:

@@ -25,10 +25,25 @@ def report_page(report, *, reference=None):
         *(html_page.paragraph(note, note=True) for note in report.notes),
         html_page.picture(report.plot(), "The values of the table, in percent."),
     ]
+    parts += _pictures(report)
     if len(encoders) > 1:
         parts += _differences(report, reference or encoders[0])
     parts += [html_page.heading("Settings"), html_page.settings(report.settings)]
     return html_page.page("Transfer of " + ", ".join(encoders), parts)
+
+
+def _pictures(report):
+    """What protocols drew, once for each dataset and encoder."""
+    drawn = {}
+    for row in report.rows:
+        if row["picture"]:
+            key = row["dataset"], row["protocol"]
+            drawn.setdefault(key, {}).setdefault(row["encoder"], row["picture"])
+    for (dataset, protocol), pictures in drawn.items():
+        yield html_page.heading(f"{protocol} on {dataset}")
+        for encoder, picture in pictures.items():
+            yield html_page.heading(encoder, level=3)
+            yield html_page.image(picture, picture["caption"])
 
 
 def _differences(report, reference):

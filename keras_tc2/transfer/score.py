@@ -18,6 +18,8 @@ class Score:
             right, 0 for wrong; the mean over draws), whose mean is `value`. A
             paired comparison bootstraps over it.
         details: dict of JSON values, such as the regularisation that was chosen.
+        picture: dict or None. What a report's page shows of it: `"caption"`, and what
+            `html_page.encoded` gave of a figure.
     """
 
     protocol: str
@@ -26,3 +28,4 @@ class Score:
     spread: float | None = None
     per_image: np.ndarray | None = None
     details: dict = dataclasses.field(default_factory=dict)
+    picture: dict | None = None

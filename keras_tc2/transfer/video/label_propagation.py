@@ -8,9 +8,11 @@ from keras_tc2 import checks
 from keras_tc2.precision import l2_normalize
 from keras_tc2.transfer.adapt import adapt, image_shape_of
 from keras_tc2.transfer.feature_maps import feature_map_function
+from keras_tc2.transfer.html_page import encoded
 from keras_tc2.transfer.protocol import Protocol
 from keras_tc2.transfer.score import Score
 from keras_tc2.transfer.video.clips import VideoSet
+from keras_tc2.transfer.video.figure import propagation_figure
 from keras_tc2.transfer.video.measures import boundary_accuracy, region_similarity
 
 
@@ -177,6 +179,19 @@ class LabelPropagation(Protocol):
                 name,
                 per_image=np.array([one[name] for one in found["per_object"]]),
                 details={"recall": found[f"{name}_recall"]},
+                picture=picture,
             )
-            for name in ("j", "f")
+            for name, picture in (("j", _picture(downstream, found)), ("f", None))
         ]
+
+
+def _picture(downstream, found):
+    """The first clip, whatever it shows, for a report's page."""
+    clip, masks = downstream.videos.clips[0], found["masks"][0]
+    own = found["per_object"][: clip.num_objects]
+    j, f = (100 * np.mean([one[name] for one in own]) for name in ("j", "f"))
+    caption = (
+        "The first clip: frames, the true masks, and the masks that features carried "
+        f"on from the first frame's. Of this clip J = {j:.1f} and F = {f:.1f} %."
+    )
+    return {**encoded(propagation_figure(clip, masks)), "caption": caption}

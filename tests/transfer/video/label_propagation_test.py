@@ -1,5 +1,8 @@
 """Against loops in NumPy, and through `evaluate`."""
 
+import base64
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -135,6 +138,32 @@ class LabelPropagationTest(TestCase):
         pairs = (images, np.arange(8) % 2), (images, np.arange(8) % 2)
         with pytest.raises(ValueError, match="holds images"):
             transfer.evaluate(encoder(), {"a": pairs}, protocols="label_propagation")
+
+    def test_page_of_a_report_shows_the_first_clip(self, tmp_path):
+        given = clips()
+        reports = [
+            transfer.evaluate(
+                encoder(),
+                {"moving": VideoSet(given)},
+                protocols="label_propagation",
+                encoder_name=name,
+            )
+            for name in ("a < b", "other")
+        ]
+        report = transfer.TransferReport.join(reports)
+        path = tmp_path / "report.json"
+        report.to_json(path)
+        for one in (report, transfer.TransferReport.from_json(path)):
+            text = one.to_html()
+            # Bars, two clips, and the differences of the encoders.
+            assert text.count("data:image/png;base64,") == 4
+            assert "<h2>label_propagation on moving</h2>\n<h3>a &lt; b</h3>" in text
+        found = transfer.label_propagation(encoder(), given[:1])
+        assert f"J = {100 * found['j']:.1f} and F = {100 * found['f']:.1f} %" in text
+        picture = report.rows[0]["picture"]
+        drawn = Image.open(io.BytesIO(base64.b64decode(picture["png"])))
+        assert abs(drawn.width / drawn.height - 8.5 / 5.4) < 0.01
+        assert picture["width"] == round(8.5 * 96) and report.rows[1]["picture"] is None
 
     def test_needs_a_feature_map(self):
         flat = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten()])
