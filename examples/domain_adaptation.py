@@ -6,13 +6,14 @@ Three domains of digits: MNIST, scanned digits of another collection, and MNIST 
 blended with Fashion-MNIST pictures (|digit − picture|, as MNIST-M does with photos).
 Leaving out each in turn, a published encoder is fine-tuned on the labels of the other
 two, once as they are and once with the images of the third without their labels
-(`transfer.adapt_to_domains`). The third one's test images judge both. A third arm has
-its labels too, and is what could be reached at most.
+(`transfer.adapt_to_domains`). The third one's test images judge both. Between these
+stands an arm in which those images are in the batch statistics alone, without an
+adversary. A last one has their labels too, and is what could be reached at most.
 
 The two MNIST domains share no image. Nothing is chosen on test images, nor on the
 domain left out: settings are the defaults of `fine_tune`.
-Source-only keeps the epoch that is best on held-out source images, as `fine_tune` does;
-the adversarial arm keeps the last. Every run is kept in `runs/`: the same command
+Without target images the epoch is kept that is best on held-out source images, as
+`fine_tune` does; with them the last. Every run is kept in `runs/`: the same command
 continues where it was stopped.
 """
 
@@ -33,7 +34,7 @@ from keras_tc2.transfer import adapt_to_domains, fine_tune
 from keras_tc2.transfer.markdown_table import markdown_table
 
 ROOT = pathlib.Path(__file__).parents[1]
-ARMS = ("source only", "adversarial", "with target labels")
+ARMS = ("source only", "statistics alone", "adversarial", "with target labels")
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/domains", "Where results go.")
 _ENCODER = flags.DEFINE_string(
@@ -80,8 +81,10 @@ def accuracies(arm, encoder, sets, seed):
         return {
             name: float(part.mean()) for name, part in zip(sets, parts, strict=True)
         }
+    if arm == "statistics alone":
+        options["adversarial_weight"] = 0.0
     results = adapt_to_domains(
-        encoder, sets, adversarial=arm == "adversarial", fine_tuning=options, seed=seed
+        encoder, sets, adversarial=arm != "source only", fine_tuning=options, seed=seed
     )
     return {name: result["accuracy"] for name, result in results.items()}
 
@@ -98,16 +101,18 @@ def report(folder):
         for domain, value in rows.items():
             arm = found[run["arm"]].setdefault(domain, {})
             arm[run["seed"]] = 100 * float(value)
-    plain, adversarial, _ = found.values()
+    plain, statistics, adversarial, _ = found.values()
     lines = [
         [
             domain,
             *(cell(arm.get(domain, {})) for arm in found.values()),
             difference_cell(adversarial.get(domain, {}), plain.get(domain, {})),
+            difference_cell(adversarial.get(domain, {}), statistics.get(domain, {})),
         ]
         for domain in plain
     ]
-    head = ["domain without labels", *ARMS, "adversarial − source only"]
+    head = ["domain without labels", *ARMS]
+    head += ["adversarial − source only", "adversarial − statistics alone"]
     text = markdown_table(head, lines, num_text_columns=1)
     write(folder / "table.md", text + "\n")
     return text

@@ -44,6 +44,7 @@ class DomainAdversarial(Classifier):
         encoder, head: as of `Classifier`; they are what remains.
         feature_dim: int.
         num_steps: int. Steps of the whole training.
+        weight: float >= 0. λ is that of `reversal_factor` times this; of the paper 1.
         seed: int. Of the weights of the domain classifier.
 
     Call arguments:
@@ -58,9 +59,10 @@ class DomainAdversarial(Classifier):
         - [1] Ganin et al., 2016, arXiv 1505.07818
     """
 
-    def __init__(self, encoder, head, *, feature_dim, num_steps, seed):
+    def __init__(self, encoder, head, *, feature_dim, num_steps, weight, seed):
         super().__init__(encoder, head)
         self.num_steps = num_steps
+        self.weight = weight
         self.reverse = GradientReversal()
         self.domain_standardization = BatchNormalization(
             center=False, scale=False, dtype="float32"
@@ -105,7 +107,7 @@ class DomainAdversarial(Classifier):
 
     def _tell_domains(self, features, number):
         """Adds the loss of the domain classifier; the first `number` are source."""
-        factor = reversal_factor(self.step / self.num_steps)
+        factor = self.weight * reversal_factor(self.step / self.num_steps)
         self.step.assign_add(1.0)
         features = self.reverse(tf.cast(features, "float32"), factor=factor)
         features = self.domain_standardization(features, training=True)

@@ -45,6 +45,7 @@ def fine_tune(
     patience=5,
     augmentation=None,
     target_images=None,
+    adversarial_weight=1.0,
     seed=0,
     verbose=0,
 ):
@@ -78,6 +79,9 @@ def fine_tune(
             without labels, or None. With them the features learn not to tell the
             domains apart: see `DomainAdversarial`, whose λ rises over all epochs, so
             that no epoch but the last is kept. Defaults to `None`.
+        adversarial_weight: float >= 0. λ times this; at 0 target images take part in
+            the batch statistics of encoder and head alone, which is the control of the
+            adversary. Defaults to `1.0`.
         seed: int. Draws the held-out part, the head's start, the order of images and
             what layers of the encoder draw that have no seed. Defaults to `0`.
         verbose: int. As in `fit`. Defaults to `0`.
@@ -98,6 +102,7 @@ def fine_tune(
     checks.non_negative("encoder_learning_rate_factor", encoder_learning_rate_factor)
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
+    checks.non_negative("adversarial_weight", adversarial_weight)
     train, test = as_dataset(train), as_dataset(test)
     if target_images is not None:
         checks.positive("encoder_learning_rate_factor", encoder_learning_rate_factor)
@@ -143,6 +148,7 @@ def fine_tune(
             head,
             feature_dim=feature_dim,
             num_steps=epochs * int(fit_batches.cardinality()),
+            weight=adversarial_weight,
             seed=seed,
         )
         callbacks = []

