@@ -61,7 +61,9 @@ def source_classifiers(images, labels):
     for size, widths in WIDTHS.items():
         encoder = new_encoder(widths)
         head = keras.layers.Dense(10, activation="softmax")
-        classifier = keras.Sequential([keras.Input((28, 28, 1)), encoder, head])
+        # As uint8: floats would be read as lying in [0, 1].
+        raw = keras.Input((28, 28, 1), dtype="uint8")
+        classifier = keras.Sequential([raw, encoder, head])
         classifier.compile(
             optimizer=keras.optimizers.Adam(1e-2),
             loss="sparse_categorical_crossentropy",
