@@ -249,7 +249,8 @@ def draw(results, path):
     groups = results.get("time", {})
     colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
     for i, method in enumerate({**METHODS, **WITHOUT_BASE}):
-        heights = [rows[method]["ratio"] for rows in groups.values()]
+        # Those measured before a method was added do not have it.
+        heights = [rows.get(method, {}).get("ratio", 0) for rows in groups.values()]
         positions = np.arange(len(groups)) + 0.13 * (i - 2.5)
         left.bar(positions, heights, 0.13, color=colours[i], label=method)
     left.set_xticks(range(len(groups)), groups)

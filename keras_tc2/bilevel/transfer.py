@@ -1,5 +1,7 @@
 """Stage 2, the outer loss: what was learned on one task, judged by the others."""
 
+import contextlib
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -91,8 +93,26 @@ def transfer_losses(task_loss, weights, tasks, partners, *, vectorized, **inner_
     indexed = (tasks, indices)
     elements = (indexed, _at(indexed, partners))
     if vectorized and not tf.executing_eagerly():
-        return ops.vectorized_map(transfer, elements)
+        with _outside_xla():
+            return ops.vectorized_map(transfer, elements)
     return _stack([transfer(_at(elements, s)) for s in indices])
+
+
+@contextlib.contextmanager
+def _outside_xla():
+    """Within it, `tf.vectorized_map` does not know that XLA compiles the graph.
+
+    If it does, it wraps itself in a function, and its gradient takes shapes from within
+    that function. XLA wants shapes as constants, takes the whole function for one, and
+    with it the weights: every step is compiled anew. Not wrapped, it compiles once.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    with contextlib.ExitStack() as contexts:
+        while graph is not None:
+            # Leaves the control flow context of the graph.
+            contexts.enter_context(graph.control_dependencies(None))
+            graph = getattr(graph, "outer_graph", None)
+        yield
 
 
 def mean_transfer_losses(

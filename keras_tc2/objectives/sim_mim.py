@@ -72,8 +72,8 @@ class SimMIM(Objective):
         patch_size: int >= 1. Side of the patches in pixels; `None` for a seventh of
             the shorter side of the image, rounded. Defaults to `None`.
         hidden_dim: int >= 1. Width of the decoder. Defaults to `256`.
-        seed: int >= 0. The masks are a function of it and of the number of updates.
-            Defaults to `0`.
+        seed: int >= 0. The masks are a function of it and of the number of updates;
+            another one where XLA compiles the step. Defaults to `0`.
         gather: bool. Whether the mean over hidden pixels is that of all replicas; the
             loss is the same, since all hide as many. Defaults to `False`.
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.bilevel import value_and_gradients
+from keras_tc2.pretraining import xla
 from keras_tc2.pretraining.arguments import check_compile_arguments
 from keras_tc2.pretraining.batch import split_batch, unpack
 from keras_tc2.pretraining.embedding_std import EmbeddingStd
@@ -27,7 +28,7 @@ class TrainingStep(keras.Model):
         *,
         calibrator_optimizer=None,
         metrics=None,
-        jit_compile=False,
+        jit_compile="auto",
         **kwargs,
     ):
         """Configures training, and builds every optimizer on its variables.
@@ -43,16 +44,21 @@ class TrainingStep(keras.Model):
             metrics: Keras metrics; each is given the embeddings of view 1 as
                 `y_true` and those of view 2 as `y_pred`, so that
                 `keras.metrics.CosineSimilarity()` tells how well the views agree.
-            jit_compile: bool. Whether XLA compiles the step. Defaults to `False`,
-                unlike in Keras: see the measurements in `benchmarks/`.
+            jit_compile: bool or `"auto"`: whether XLA compiles the step. `"auto"` does
+                on a GPU, if there is one replica and XLA can compile the model, and
+                says so by a warning if it cannot. That choice is by reasoning until
+                it is measured; on a CPU XLA was measured, and is slower (see
+                `benchmarks/`). Defaults to `"auto"`.
             **kwargs: `run_eagerly`, `steps_per_execution` and so on, as in
                 `keras.Model.compile`.
 
         Raises:
             ValueError: if there is no calibrator to give an optimizer to, or for a
-                `loss`, which the objective is, or `steps_per_execution="auto"`.
+                `loss`, which the objective is, or `steps_per_execution="auto"`, or
+                for `jit_compile=True` on several replicas.
         """
         check_compile_arguments(kwargs)
+        xla.check_jit_compile(jit_compile, self.distribute_strategy)
         calibrator = self.calibrator_variables
         if calibrator_optimizer is not None and not calibrator:
             raise ValueError(
@@ -61,6 +67,9 @@ class TrainingStep(keras.Model):
         super().compile(
             optimizer=optimizer, metrics=metrics, jit_compile=jit_compile, **kwargs
         )
+        self.may_run_without_xla = jit_compile == "auto"
+        if self.may_run_without_xla and not xla.pays(self.distribute_strategy):
+            self.jit_compile = False
         self.names_of_metrics = tuple(
             getattr(metric, "name", getattr(metric, "__name__", metric))
             for metric in keras.tree.flatten(metrics or [])
@@ -126,6 +135,15 @@ class TrainingStep(keras.Model):
         Keras would draw a batch to build with, which ends an epoch of the data, and
         under `MultiWorkerMirroredStrategy` fails on any batch that is a tuple.
         """
+
+    def make_train_function(self, force=False):
+        """The compiled step of `fit`: by XLA, or without where XLA is not able to."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        super().make_train_function(force=True)
+        if self.jit_compile:
+            self.train_function = xla.guarded(self, super().make_train_function)
+        return self.train_function
 
     def train_step(self, data):
         """One update from one batch."""
@@ -264,6 +282,9 @@ class TrainingStep(keras.Model):
         """The arguments of `compile`, for a saved model to be compiled again."""
         config = super().get_compile_config()
         if config:
+            if self.may_run_without_xla:
+                # Keras keeps what this machine made of it.
+                config["jit_compile"] = "auto"
             config["calibrator_optimizer"] = (
                 self.calibrator_optimizer
                 and keras.saving.serialize_keras_object(self.calibrator_optimizer)
