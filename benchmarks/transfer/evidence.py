@@ -7,7 +7,9 @@ The two folders hold the four gzipped IDX files of each dataset; without them th
 subsets in `examples/data` are used. Runs `examples/compare.py` stage by stage, one
 process at a time, and copies what each stage found to this folder. Settings are chosen
 on validation images and on seeds of their own; the final tables use test images and
-seeds 0 to 29.
+seeds 0 to 29. Stages of `settings.yaml`, with seeds and claims written before they
+begin, are refused where they could not see what they look for, and end in the
+`claims.md` of `claims.py`.
 """
 
 import gzip
@@ -22,6 +24,10 @@ from absl import app, flags
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE))
+
+from stages import read_stages  # noqa: E402
+
 FINAL_SEEDS = "0,1,2,3,4,5,6,7,8,9"
 FRESH_SEEDS = "10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29"
 
@@ -176,6 +182,10 @@ STAGES = {
 }
 
 
+CLAIMED = read_stages()
+STAGES |= {name: (name, stage.arguments) for name, stage in CLAIMED.items()}
+
+
 def read_idx(path):
     """Reads one gzipped IDX file of unsigned bytes into an array."""
     content = gzip.decompress(path.read_bytes())
@@ -212,12 +222,24 @@ def compare(folder, arguments):
         ]
     script = ROOT / "examples" / "compare.py"
     subprocess.run([sys.executable, script, *arguments], check=True)
-    (HERE / folder).mkdir(exist_ok=True)
-    names = ["results.json", "table.md"]
+    copy(runs_dir / folder, ["results.json", "table.md"])
     if "learning_rate" not in folder:
-        names.append("ablation.png")
+        copy(runs_dir / folder, ["ablation.png"])
+
+
+def test_claims(stage):
+    """Tests the claims of a stage of `settings.yaml` on its runs."""
+    folder = pathlib.Path(FLAGS.runs_dir) / stage
+    script = HERE / "claims.py"
+    subprocess.run([sys.executable, script, stage, f"--runs_dir={folder}"], check=True)
+    copy(folder, ["claims.json", "claims.md"])
+
+
+def copy(folder, names):
+    """Copies files of a folder of runs to this one."""
+    (HERE / folder.name).mkdir(exist_ok=True)
     for name in names:
-        shutil.copy(runs_dir / folder / name, HERE / folder / name)
+        shutil.copy(folder / name, HERE / folder.name / name)
 
 
 def main(_):
@@ -227,8 +249,12 @@ def main(_):
         raise ValueError(f"--stages takes any of {list(STAGES)}. Received: {unknown}")
     for stage in FLAGS.stages or STAGES:
         folder, arguments = STAGES[stage]
+        if stage in CLAIMED:
+            CLAIMED[stage].check_power()
         print(f"{stage}: {' '.join(arguments)}", flush=True)
         compare(folder, arguments)
+        if stage in CLAIMED:
+            test_claims(stage)
 
 
 if __name__ == "__main__":
