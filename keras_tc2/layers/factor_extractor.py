@@ -24,8 +24,13 @@ class FactorExtractor(keras.layers.Layer):
     into one in a single step, and the reconstruction to K² times the embeddings. The
     sum over the batch makes V the same whatever the order of its images.
 
+    With `from_batch=False` the factors are V = row_normalise(Q), learned parameters
+    that all batches share, as in MetaCRL [2] (which leaves their length free).
+
     Args:
         num_factors: int >= 1. K.
+        from_batch: bool. Whether the embeddings of the batch take part in V. Defaults
+            to `True`.
 
     Call arguments:
         embeddings: float tensor `(batch, dim)`, of all tasks; at least float32
@@ -48,18 +53,22 @@ class FactorExtractor(keras.layers.Layer):
 
     References:
         - [1] arXiv 2511.13787
+        - [2] Wang et al., 2024, arXiv 2312.05771
     """
 
-    def __init__(self, num_factors, **kwargs):
+    def __init__(self, num_factors, *, from_batch=True, **kwargs):
         super().__init__(**kwargs)
         self.num_factors = integer("num_factors", num_factors)
+        self.from_batch = from_batch
 
     def build(self, embeddings_shape):
-        """Creates Q, A, B and O, once the width d of the embeddings is known."""
+        """Creates Q, and A, B and O, once the width d of the embeddings is known."""
         dim = embeddings_shape[-1]
         self.queries = self.add_weight(
             shape=(self.num_factors, dim), initializer="orthogonal", name="queries"
         )
+        if not self.from_batch:
+            return
         self.key_kernel = self.add_weight(
             shape=(dim, dim), initializer="glorot_uniform", name="key_kernel"
         )
@@ -72,6 +81,8 @@ class FactorExtractor(keras.layers.Layer):
 
     def call(self, embeddings):
         """The factors V."""
+        if not self.from_batch:
+            return l2_normalize(at_least_float32(self.queries))
         embeddings = at_least_float32(embeddings)
         mean_square = ops.mean(ops.square(embeddings))
         embeddings = embeddings * ops.rsqrt(ops.maximum(mean_square, 1e-24))
@@ -98,4 +109,8 @@ class FactorExtractor(keras.layers.Layer):
 
     def get_config(self):
         """The constructor arguments."""
-        return {**super().get_config(), "num_factors": self.num_factors}
+        return {
+            **super().get_config(),
+            "num_factors": self.num_factors,
+            "from_batch": self.from_batch,
+        }

@@ -32,6 +32,8 @@ class TaskCalibrator(keras.layers.Layer):
     Args:
         num_tasks: int >= 1. M, the number of tasks in a batch.
         num_factors: int >= 1. K.
+        factors_from_batch: bool. Whether V is made of the embeddings of each batch, or
+            of parameters that all batches share (`FactorExtractor`).
         calibration: `"residual"`, `"projection"` or `"gate"`.
         nonnegative_weights: bool. Whether W passes a ReLU; only with
             `"projection"`, since the others start at W = 0.
@@ -62,6 +64,7 @@ class TaskCalibrator(keras.layers.Layer):
     calibrator = tc2.layers.TaskCalibrator(
         num_tasks=2,
         num_factors=8,
+        factors_from_batch=True,
         calibration="residual",
         nonnegative_weights=False,
         task_embedding=True,
@@ -81,6 +84,7 @@ class TaskCalibrator(keras.layers.Layer):
         num_tasks,
         *,
         num_factors,
+        factors_from_batch,
         calibration,
         nonnegative_weights,
         task_embedding,
@@ -99,7 +103,10 @@ class TaskCalibrator(keras.layers.Layer):
                 f"passes no gradient. Received: calibration={calibration!r}"
             )
         self.factor_extractor = FactorExtractor(
-            num_factors, dtype=self.dtype_policy, name="factor_extractor"
+            num_factors,
+            from_batch=factors_from_batch,
+            dtype=self.dtype_policy,
+            name="factor_extractor",
         )
         self.weight_extractor = WeightExtractor(
             hidden_dim=hidden_dim,
@@ -205,6 +212,7 @@ class TaskCalibrator(keras.layers.Layer):
             **super().get_config(),
             "num_tasks": self.num_tasks,
             "num_factors": self.factor_extractor.num_factors,
+            "factors_from_batch": self.factor_extractor.from_batch,
             "calibration": self.calibration,
             "nonnegative_weights": self.weight_extractor.nonnegative,
             "task_embedding": self.task_embedding,

@@ -53,6 +53,9 @@ class TC2Pretrainer(Pretrainer):
         num_tasks: int >= 2. M; must divide the batch, with two images or more a task.
             Defaults to `4`.
         num_factors: int >= 1. K. Defaults to `32`.
+        factors_from_batch: bool. Whether f_v makes V of the embeddings of each batch,
+            or V is learned parameters that all batches share, as in MetaCRL [2].
+            Defaults to `True`.
         inner_learning_rate: float > 0. α. Defaults to `0.2`.
         inner_clipnorm: float > 0, or `None`. The norm, over all its weights, that the
             gradient of an inner step is clipped to, so that α fits objectives of any
@@ -115,6 +118,7 @@ class TC2Pretrainer(Pretrainer):
 
     References:
         - [1] arXiv 2511.13787
+        - [2] Wang et al., 2024, arXiv 2312.05771
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class TC2Pretrainer(Pretrainer):
         augmentation=None,
         num_tasks=4,
         num_factors=32,
+        factors_from_batch=True,
         inner_learning_rate=0.2,
         inner_clipnorm=1.0,
         num_inner_steps=0,
@@ -156,6 +161,7 @@ class TC2Pretrainer(Pretrainer):
         )
         self.num_tasks = integer("num_tasks", num_tasks, at_least=2)
         self.num_factors = integer("num_factors", num_factors)
+        self.factors_from_batch = factors_from_batch
         self.inner_learning_rate = positive("inner_learning_rate", inner_learning_rate)
         self.inner_clipnorm = inner_clipnorm
         if inner_clipnorm is not None:
@@ -182,6 +188,12 @@ class TC2Pretrainer(Pretrainer):
                 "`base_weight` and `transfer_weight` are both 0: nothing would train "
                 "the encoder."
             )
+        if calibration == "none" and not factors_from_batch:
+            raise ValueError(
+                "`factors_from_batch=False` is about the factors of the calibration: "
+                f"give it one of {TaskCalibrator.CALIBRATIONS}. Received: "
+                "calibration='none'"
+            )
         self.task_assignment = bilevel.get_task_assignment(task_assignment)
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
             check_number_of_blocks(self._device_views.num_blocks, num_tasks)
@@ -192,6 +204,7 @@ class TC2Pretrainer(Pretrainer):
             self.calibrator = TaskCalibrator(
                 num_tasks,
                 num_factors=num_factors,
+                factors_from_batch=factors_from_batch,
                 calibration=calibration,
                 nonnegative_weights=nonnegative_weights,
                 task_embedding=task_embedding,
@@ -423,6 +436,7 @@ class TC2Pretrainer(Pretrainer):
             **super().get_config(),
             "num_tasks": self.num_tasks,
             "num_factors": self.num_factors,
+            "factors_from_batch": self.factors_from_batch,
             "inner_learning_rate": self.inner_learning_rate,
             "inner_clipnorm": self.inner_clipnorm,
             "num_inner_steps": self.num_inner_steps,

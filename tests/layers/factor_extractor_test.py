@@ -14,8 +14,9 @@ def embeddings(batch=6, dim=5, dtype="float64"):
 class FactorExtractorTest(TestCase):
     def test_layer(self, tmp_path):
         z = embeddings(dtype="float32")
-        layer = self.run_layer_test(FactorExtractor, {"num_factors": 3}, z, tmp_path)
-        assert layer(z).shape == (3, 5)
+        arguments = {"num_factors": 3, "from_batch": False}
+        self.run_layer_test(FactorExtractor, arguments, z, tmp_path)
+        assert FactorExtractor(3)(z).shape == (3, 5)
 
     def test_starts_as_orthonormal_directions(self):
         layer = FactorExtractor(4)
@@ -41,6 +42,16 @@ class FactorExtractorTest(TestCase):
         self.assert_close(layer(100 * z), expected)
         assert np.all(np.isfinite(layer(0 * z)))
 
+    def test_without_the_batch_are_its_parameters(self, float64):
+        layer = FactorExtractor(3, from_batch=False)
+        layer.build((None, 5))
+        (variable,) = layer.weights
+        q = np.random.default_rng(1).normal(size=(3, 5))
+        variable.assign(q)
+        expected = q / np.sqrt(np.sum(q**2, axis=1, keepdims=True))
+        self.assert_close(layer(embeddings()), expected)
+        self.assert_close(layer(100 + embeddings()), expected)
+
     def test_a_large_step_does_not_make_all_factors_one(self):
         """Adam moves every entry of O at once; the factors must survive 0.01."""
         rng = np.random.default_rng(0)
@@ -49,6 +60,7 @@ class FactorExtractorTest(TestCase):
         calibrator = TaskCalibrator(
             1,
             num_factors=32,
+            factors_from_batch=True,
             calibration="residual",
             nonnegative_weights=False,
             task_embedding=False,

@@ -9,6 +9,7 @@ from tests.test_case import TestCase
 TASKS = np.array([0, 0, 0, 1, 1, 1], "int32")
 DEFAULTS = {
     "num_factors": 3,
+    "factors_from_batch": True,
     "calibration": "residual",
     "nonnegative_weights": False,
     "task_embedding": True,
@@ -33,6 +34,7 @@ class TaskCalibratorTest(TestCase):
         arguments = {
             "num_tasks": 2,
             "num_factors": 3,
+            "factors_from_batch": False,
             "calibration": "projection",
             "hidden_dim": 4,
             "nonnegative_weights": True,
@@ -136,13 +138,7 @@ class TaskCalibratorTest(TestCase):
 
 class TaskEmbeddingsTest(TestCase):
     def test_start_as_noise_of_one_half(self):
-        layer = TaskCalibrator(
-            40,
-            num_factors=3,
-            calibration="residual",
-            nonnegative_weights=False,
-            task_embedding=True,
-        )
+        layer = TaskCalibrator(40, **DEFAULTS)
         layer.build((None, 50))
         noise = np.asarray(layer.task_embeddings)
         # Of 2,000 draws: the standard error of the deviation is 0.008.

@@ -100,6 +100,7 @@ class GradientsTest(TestCase):
             },
             {"task_assignment": "cluster", "inner_scope": "encoder"},
             {"inner_clipnorm": 0.05, "inner_learning_rate": 5.0},
+            {"factors_from_batch": False},
         ],
     )
     def test_other_formulations(self, float64, arguments):
@@ -334,6 +335,7 @@ class ArgumentsTest(TestCase):
             "projector": layers.ProjectionHead(3),
             "num_tasks": 3,
             "num_factors": 5,
+            "factors_from_batch": False,
             "inner_learning_rate": 0.1,
             "inner_clipnorm": 2.0,
             "num_inner_steps": 2,
@@ -394,6 +396,12 @@ class ArgumentsTest(TestCase):
     def test_refuses_to_train_nothing(self):
         with pytest.raises(ValueError, match="are both 0"):
             pretrainer(base_weight=0, transfer_weight=0)
+
+    @pytest.mark.parametrize("arguments", [{"factors_from_batch": False}])
+    def test_refuses_how_to_calibrate_without_calibration(self, arguments):
+        (name,) = arguments
+        with pytest.raises(ValueError, match=f"`{name}=.*calibration='none'"):
+            pretrainer(calibration="none", **arguments)
 
     def test_second_order_refuses_stock_normalisation(self):
         stock = tiny.encoder(keras.layers.BatchNormalization)
