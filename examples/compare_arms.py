@@ -96,6 +96,7 @@ VARIANTS = {
     "transfer_3": tc2_arm("TC², transfer weight 3", transfer_weight=3.0),
     "no_base": tc2_arm("TC² without base term", base_weight=0.0),
     "shared_factors": tc2_arm("TC², shared factors", factors_from_batch=False),
+    "weights_per_task": tc2_arm("TC², one W a task", weights_per="task"),
     "gate": tc2_arm("TC², gate", calibration="gate"),
     "projection": tc2_arm("TC², projection", calibration="projection"),
     "random_tasks": tc2_arm("TC², random tasks, one recipe", task_views=False),

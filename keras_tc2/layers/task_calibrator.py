@@ -39,6 +39,9 @@ class TaskCalibrator(keras.layers.Layer):
             `"projection"`, since the others start at W = 0.
         task_embedding: bool. Whether f_w sees e_s; it starts as normal noise of
             standard deviation 0.5.
+        weights_per: `"sample"`: each sample has weights of its own. `"task"`: all of
+            a task share those of the mean of its embeddings z̄_s,
+            W_s = f_w(z̄_s + e_s) Vᵀ, near MetaCRL [2].
         hidden_dim: int >= 1, or `None` for the width of the embeddings. Hidden width
             of f_w. Defaults to `None`.
 
@@ -52,8 +55,9 @@ class TaskCalibrator(keras.layers.Layer):
         `orthogonality` and `sparsity`; all at least float32.
 
     Raises:
-        ValueError: if an argument is out of its range, or `nonnegative_weights` is
-            asked for with a calibration that starts at W = 0.
+        ValueError: if an argument is out of its range, `nonnegative_weights` is asked
+            for with a calibration that starts at W = 0, or `weights_per="task"` with
+            one that would make all embeddings of a task the same.
 
     Example:
     ```python
@@ -68,6 +72,7 @@ class TaskCalibrator(keras.layers.Layer):
         calibration="residual",
         nonnegative_weights=False,
         task_embedding=True,
+        weights_per="sample",
     )
     outputs = calibrator(keras.random.normal((4, 16)), np.array([0, 0, 1, 1]))
     print(outputs["calibrated"].shape)
@@ -75,9 +80,11 @@ class TaskCalibrator(keras.layers.Layer):
 
     References:
         - [1] arXiv 2511.13787
+        - [2] Wang et al., 2024, arXiv 2312.05771
     """
 
     CALIBRATIONS = tuple(_COMBINATIONS)
+    WEIGHTS_PER = ("sample", "task")
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class TaskCalibrator(keras.layers.Layer):
         calibration,
         nonnegative_weights,
         task_embedding,
+        weights_per,
         hidden_dim=None,
         **kwargs,
     ):
@@ -95,12 +103,18 @@ class TaskCalibrator(keras.layers.Layer):
         self.num_tasks = integer("num_tasks", num_tasks)
         self.calibration = one_of("calibration", calibration, _COMBINATIONS)
         self.task_embedding = task_embedding
+        self.weights_per = one_of("weights_per", weights_per, self.WEIGHTS_PER)
         projection = calibration == "projection"
         if nonnegative_weights and not projection:
             raise ValueError(
                 "`nonnegative_weights=True` works only with "
                 '`calibration="projection"`: the others start at W = 0, where a ReLU '
                 f"passes no gradient. Received: calibration={calibration!r}"
+            )
+        if weights_per == "task" and projection:
+            raise ValueError(
+                '`weights_per="task"` does not go with `calibration="projection"`: '
+                "all images of a task would have one calibrated embedding."
             )
         self.factor_extractor = FactorExtractor(
             num_factors,
@@ -137,16 +151,19 @@ class TaskCalibrator(keras.layers.Layer):
 
         Args:
             factors: float tensor `(num_factors, dim)`.
-            embeddings: float tensor `(batch, dim)`.
+            embeddings: float tensor `(batch, dim)`; for weights per task, all of the
+                task at once.
             tasks: int tensor `(batch,)`, or a scalar if all are of one task.
 
         Returns:
             Float tensor `(batch, num_factors)`.
         """
         embeddings = at_least_float32(embeddings)
+        one_hot = ops.one_hot(tasks, self.num_tasks, dtype=embeddings.dtype)
+        if self.weights_per == "task":
+            embeddings = _means_of_tasks(embeddings, one_hot)
         if self.task_embedding:
             table = at_least_float32(self.task_embeddings)
-            one_hot = ops.one_hot(tasks, self.num_tasks, dtype=table.dtype)
             embeddings = embeddings + ops.dot(one_hot, table)
         return self.weight_extractor(embeddings, factors)
 
@@ -216,5 +233,20 @@ class TaskCalibrator(keras.layers.Layer):
             "calibration": self.calibration,
             "nonnegative_weights": self.weight_extractor.nonnegative,
             "task_embedding": self.task_embedding,
+            "weights_per": self.weights_per,
             "hidden_dim": self.weight_extractor.hidden_dim,
         }
+
+
+def _means_of_tasks(embeddings, one_hot):
+    """For each row of `(batch, dim)` the mean of its task's rows.
+
+    Args:
+        one_hot: `(batch, num_tasks)`, or `(num_tasks,)` if all are of one task.
+    """
+    if one_hot.ndim == 1:
+        mean = ops.mean(embeddings, axis=0, keepdims=True)
+        return mean + ops.zeros_like(embeddings)
+    sums = ops.matmul(ops.transpose(one_hot), embeddings)
+    sizes = ops.maximum(ops.sum(one_hot, axis=0), 1)
+    return ops.matmul(one_hot, sums / sizes[:, None])

@@ -77,6 +77,9 @@ class TC2Pretrainer(Pretrainer):
             `"projection"`. Defaults to `False`.
         task_embedding: bool. Whether the weights depend on the task. Defaults to
             `True`.
+        weights_per: `"sample"`, or `"task"` for one W of all samples of a task, from
+            the mean of their embeddings, near MetaCRL [2]; not with `"projection"`.
+            Defaults to `"sample"`.
         reconstruction_weight: float >= 0. Defaults to `1.0`.
         orthogonality_weight: float >= 0. Defaults to `1.0`.
         sparsity_weight: float >= 0. λ_s. Defaults to `0.01`.
@@ -140,6 +143,7 @@ class TC2Pretrainer(Pretrainer):
         calibration="none",
         nonnegative_weights=False,
         task_embedding=True,
+        weights_per="sample",
         reconstruction_weight=1.0,
         orthogonality_weight=1.0,
         sparsity_weight=0.01,
@@ -174,6 +178,9 @@ class TC2Pretrainer(Pretrainer):
         self.calibration = one_of("calibration", calibration, CALIBRATIONS)
         self.nonnegative_weights = nonnegative_weights
         self.task_embedding = task_embedding
+        self.weights_per = one_of(
+            "weights_per", weights_per, TaskCalibrator.WEIGHTS_PER
+        )
         self.reconstruction_weight = non_negative(
             "reconstruction_weight", reconstruction_weight
         )
@@ -188,12 +195,7 @@ class TC2Pretrainer(Pretrainer):
                 "`base_weight` and `transfer_weight` are both 0: nothing would train "
                 "the encoder."
             )
-        if calibration == "none" and not factors_from_batch:
-            raise ValueError(
-                "`factors_from_batch=False` is about the factors of the calibration: "
-                f"give it one of {TaskCalibrator.CALIBRATIONS}. Received: "
-                "calibration='none'"
-            )
+        self._check_calibration()
         self.task_assignment = bilevel.get_task_assignment(task_assignment)
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
             check_number_of_blocks(self._device_views.num_blocks, num_tasks)
@@ -208,6 +210,7 @@ class TC2Pretrainer(Pretrainer):
                 calibration=calibration,
                 nonnegative_weights=nonnegative_weights,
                 task_embedding=task_embedding,
+                weights_per=weights_per,
                 name="calibrator",
             )
             shape = self.projector.compute_output_shape((None, encoder.feature_dim))
@@ -218,6 +221,19 @@ class TC2Pretrainer(Pretrainer):
         )
         self._check_second_order()
         self.built = True
+
+    def _check_calibration(self):
+        """Raises `ValueError` for a way of calibrating where nothing is calibrated."""
+        wanted = {
+            "factors_from_batch=False": not self.factors_from_batch,
+            'weights_per="task"': self.weights_per == "task",
+        }
+        asked = [f"`{argument}`" for argument, value in wanted.items() if value]
+        if asked and self.calibration == "none":
+            raise ValueError(
+                f"{' and '.join(asked)} tell how to calibrate, so `calibration` must "
+                f"be one of {TaskCalibrator.CALIBRATIONS}. Received: calibration='none'"
+            )
 
     @property
     def factor_extractor(self):
@@ -446,6 +462,7 @@ class TC2Pretrainer(Pretrainer):
             "calibration": self.calibration,
             "nonnegative_weights": self.nonnegative_weights,
             "task_embedding": self.task_embedding,
+            "weights_per": self.weights_per,
             "reconstruction_weight": self.reconstruction_weight,
             "orthogonality_weight": self.orthogonality_weight,
             "sparsity_weight": self.sparsity_weight,

@@ -64,6 +64,7 @@ class FactorExtractorTest(TestCase):
             calibration="residual",
             nonnegative_weights=False,
             task_embedding=False,
+            weights_per="sample",
         )
         calibrator.build(z.shape)
         optimizer = keras.optimizers.Adam(0.01)

@@ -13,6 +13,7 @@ DEFAULTS = {
     "calibration": "residual",
     "nonnegative_weights": False,
     "task_embedding": True,
+    "weights_per": "sample",
 }
 
 
@@ -39,8 +40,12 @@ class TaskCalibratorTest(TestCase):
             "hidden_dim": 4,
             "nonnegative_weights": True,
             "task_embedding": False,
+            "weights_per": "sample",
         }
         inputs = {"embeddings": embeddings("float32"), "tasks": TASKS}
+        self.run_layer_test(TaskCalibrator, arguments, inputs, tmp_path)
+        arguments |= {"calibration": "gate", "nonnegative_weights": False}
+        arguments |= {"weights_per": "task"}
         self.run_layer_test(TaskCalibrator, arguments, inputs, tmp_path)
 
     @pytest.mark.parametrize("calibration", ["residual", "gate"])
@@ -87,12 +92,34 @@ class TaskCalibratorTest(TestCase):
         other = calibrator.calibrate(factors, z[3:], 0)
         assert np.max(np.abs(np.asarray(other) - both[3:])) > 1e-3
 
-    @pytest.mark.parametrize("calibration", ["residual", "projection", "gate"])
-    def test_gradients(self, float64, calibration):
+    def test_one_weight_vector_a_task(self, float64):
         z = embeddings()
-        calibrator = randomised(
-            TaskCalibrator(2, **{**DEFAULTS, "calibration": calibration})
-        )
+        layer = TaskCalibrator(3, **{**DEFAULTS, "weights_per": "task"})
+        calibrator = randomised(layer)
+        # Of the third task there is no image.
+        tasks = np.array([1, 0, 0, 1, 1, 0])
+        factors = calibrator.factors(z)
+        weights = np.asarray(calibrator.weights_on(factors, z, tasks))
+        for task in (0, 1):
+            own = z[tasks == task]
+            table = np.asarray(calibrator.task_embeddings)
+            mean = own.mean(axis=0) + table[task]
+            expected = np.asarray(calibrator.weight_extractor(mean[None], factors))
+            self.assert_close(weights[tasks == task], np.repeat(expected, 3, axis=0))
+            alone = calibrator.weights_on(factors, own, task)
+            self.assert_close(alone, weights[tasks == task])
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            *({"calibration": name} for name in ("residual", "projection", "gate")),
+            {"weights_per": "task"},
+            {"factors_from_batch": False},
+        ],
+    )
+    def test_gradients(self, float64, arguments):
+        z = embeddings()
+        calibrator = randomised(TaskCalibrator(2, **{**DEFAULTS, **arguments}))
         target = np.random.default_rng(2).normal(size=z.shape)
 
         def loss():
@@ -134,6 +161,9 @@ class TaskCalibratorTest(TestCase):
             TaskCalibrator(2, **{**DEFAULTS, "calibration": "mixing"})
         with pytest.raises(ValueError, match='only with `calibration="projection"`'):
             TaskCalibrator(2, **{**DEFAULTS, "nonnegative_weights": True})
+        arguments = {"calibration": "projection", "weights_per": "task"}
+        with pytest.raises(ValueError, match="one calibrated embedding"):
+            TaskCalibrator(2, **{**DEFAULTS, **arguments})
 
 
 class TaskEmbeddingsTest(TestCase):

@@ -101,6 +101,7 @@ class GradientsTest(TestCase):
             {"task_assignment": "cluster", "inner_scope": "encoder"},
             {"inner_clipnorm": 0.05, "inner_learning_rate": 5.0},
             {"factors_from_batch": False},
+            {"weights_per": "task", "calibration": "gate"},
         ],
     )
     def test_other_formulations(self, float64, arguments):
@@ -342,9 +343,9 @@ class ArgumentsTest(TestCase):
             "inner_scope": "encoder",
             "inner_order": 1,
             "pairing": "all",
-            "calibration": "projection",
-            "nonnegative_weights": True,
+            "calibration": "gate",
             "task_embedding": False,
+            "weights_per": "task",
             "reconstruction_weight": 2.0,
             "orthogonality_weight": 3.0,
             "sparsity_weight": 0.5,
@@ -356,7 +357,10 @@ class ArgumentsTest(TestCase):
             "augmentation": [augment.RandomHorizontalFlip(seed=4)],
             "nonfinite_patience": 4,
         }
-        self.run_config_test(TC2Pretrainer, arguments)
+        self.run_config_test(TC2Pretrainer, arguments, apart=["nonnegative_weights"])
+        del arguments["weights_per"]
+        arguments |= {"calibration": "projection", "nonnegative_weights": True}
+        self.run_config_test(TC2Pretrainer, arguments, apart=["weights_per"])
 
     def test_saves_and_loads_whole(self, tmp_path):
         model = pretrainer(task_assignment="cluster")
@@ -383,6 +387,7 @@ class ArgumentsTest(TestCase):
             {"inner_order": 3},
             {"pairing": "chain"},
             {"calibration": "mixing"},
+            {"weights_per": "image"},
             {"sparsity_weight": -0.1},
             {"task_assignment": "random"},
             {"nonfinite_patience": -1},
@@ -397,7 +402,9 @@ class ArgumentsTest(TestCase):
         with pytest.raises(ValueError, match="are both 0"):
             pretrainer(base_weight=0, transfer_weight=0)
 
-    @pytest.mark.parametrize("arguments", [{"factors_from_batch": False}])
+    @pytest.mark.parametrize(
+        "arguments", [{"factors_from_batch": False}, {"weights_per": "task"}]
+    )
     def test_refuses_how_to_calibrate_without_calibration(self, arguments):
         (name,) = arguments
         with pytest.raises(ValueError, match=f"`{name}=.*calibration='none'"):
