@@ -7,6 +7,7 @@ from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.batch import split_batch
+from keras_tc2.pretraining.calibrated_base import calibrated_outputs
 from keras_tc2.pretraining.diagnosis import conflict, diagnose
 from keras_tc2.pretraining.inner_scope import SCOPES
 from keras_tc2.pretraining.pretrainer import Pretrainer
@@ -26,7 +27,7 @@ class TC2Pretrainer(Pretrainer):
     s by the objective ℓ on its calibrated embeddings, θ_s = θ − α ∇ℓ(T_s; θ, φ).
     Stage 2, outer: the loss
 
-        base_weight · ℓ(batch; θ)                        uncalibrated
+        base_weight · ℓ(batch; θ)             calibrated by `calibrate_base` alone
         + transfer_weight · mean over (s, q) of ℓ(T_q; θ_s, φ)
         + reconstruction_weight · ‖Z − Z VᵀV‖² / ‖Z‖²
         + orthogonality_weight · ‖V Vᵀ − I‖² / K
@@ -80,6 +81,8 @@ class TC2Pretrainer(Pretrainer):
         weights_per: `"sample"`, or `"task"` for one W of all samples of a task, from
             the mean of their embeddings, near MetaCRL [2]; not with `"projection"`.
             Defaults to `"sample"`.
+        calibrate_base: bool. Whether the base term too is of calibrated embeddings,
+            with their tasks' W. Defaults to `False`.
         reconstruction_weight: float >= 0. Defaults to `1.0`.
         orthogonality_weight: float >= 0. Defaults to `1.0`.
         sparsity_weight: float >= 0. λ_s. Defaults to `0.01`.
@@ -144,6 +147,7 @@ class TC2Pretrainer(Pretrainer):
         nonnegative_weights=False,
         task_embedding=True,
         weights_per="sample",
+        calibrate_base=False,
         reconstruction_weight=1.0,
         orthogonality_weight=1.0,
         sparsity_weight=0.01,
@@ -181,6 +185,7 @@ class TC2Pretrainer(Pretrainer):
         self.weights_per = one_of(
             "weights_per", weights_per, TaskCalibrator.WEIGHTS_PER
         )
+        self.calibrate_base = calibrate_base
         self.reconstruction_weight = non_negative(
             "reconstruction_weight", reconstruction_weight
         )
@@ -227,12 +232,18 @@ class TC2Pretrainer(Pretrainer):
         wanted = {
             "factors_from_batch=False": not self.factors_from_batch,
             'weights_per="task"': self.weights_per == "task",
+            "calibrate_base=True": self.calibrate_base,
         }
         asked = [f"`{argument}`" for argument, value in wanted.items() if value]
         if asked and self.calibration == "none":
             raise ValueError(
                 f"{' and '.join(asked)} tell how to calibrate, so `calibration` must "
                 f"be one of {TaskCalibrator.CALIBRATIONS}. Received: calibration='none'"
+            )
+        if self.calibrate_base and not self.base_weight:
+            raise ValueError(
+                "`calibrate_base=True` is about the base term, which `base_weight=0` "
+                "leaves out. Leave out one of them."
             )
 
     @property
@@ -288,18 +299,17 @@ class TC2Pretrainer(Pretrainer):
         """Every part of the outer loss, and the embeddings of the first two views."""
         views, task_ids = split_batch(batch)
         forward = self.forward(views, training=training)
-        losses = {}
-        total = 0.0
-        if self.base_weight:
-            losses["base_loss"] = self.objective(
-                *forward.outputs, targets=forward.targets
-            )
-            total += self.base_weight * losses["base_loss"]
         order = self._order(forward.features, task_ids)
         factors = None
         if self.calibrator:
             constant = self._detach(ops.concatenate(forward.embeddings, axis=0))
             factors = self.calibrator.factors(constant)
+        losses = {}
+        total = 0.0
+        if self.base_weight:
+            losses["base_loss"] = self._base_loss(forward, factors, order, training)
+            total += self.base_weight * losses["base_loss"]
+        if self.calibrator:
             weights = self._weights(factors, constant, order, len(views))
             regularisers = self.calibrator.regularisers(factors, constant, weights)
             losses |= regularisers
@@ -394,6 +404,16 @@ class TC2Pretrainer(Pretrainer):
                 data, self.num_tasks, self.distribute_strategy.num_replicas_in_sync
             )
 
+    def _base_loss(self, forward, factors, order, training):
+        outputs = forward.outputs
+        if self.calibrate_base:
+            batch_size = outputs[0].shape[0]
+            tasks = bilevel.task_of_each(order, batch_size, self.num_tasks)
+            outputs = calibrated_outputs(
+                forward, self.calibrator, self.head, factors, tasks, training
+            )
+        return self.objective(*outputs, targets=forward.targets)
+
     def _weights(self, factors, embeddings, order, num_views):
         """W of all views, each image's under the embedding of its task."""
         tasks = bilevel.task_of_each(
@@ -463,6 +483,7 @@ class TC2Pretrainer(Pretrainer):
             "nonnegative_weights": self.nonnegative_weights,
             "task_embedding": self.task_embedding,
             "weights_per": self.weights_per,
+            "calibrate_base": self.calibrate_base,
             "reconstruction_weight": self.reconstruction_weight,
             "orthogonality_weight": self.orthogonality_weight,
             "sparsity_weight": self.sparsity_weight,

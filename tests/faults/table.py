@@ -140,6 +140,12 @@ FAULTS = [
     ),
     Fault(
         "layers/task_calibrator.py",
+        "sizes = ops.maximum(ops.sum(one_hot, axis=0), 1)",
+        "sizes = ops.ones_like(one_hot[0]) * one_hot.shape[0]",
+        "layers/task_calibrator_test.py",
+    ),
+    Fault(
+        "layers/task_calibrator.py",
         "embeddings = ops.stop_gradient(at_least_float32(embeddings))",
         "embeddings = at_least_float32(embeddings)",
         "layers/task_calibrator_test.py",
@@ -310,6 +316,12 @@ FAULTS = [
         "pretraining/tc2_pretrainer.py",
         "total += self.transfer_weight * losses",
         "total += losses",
+        "pretraining/tc2_pretrainer_test.py::LossTest",
+    ),
+    Fault(
+        "pretraining/calibrated_base.py",
+        "calibrator.calibrate(factors, embeddings, of_each)",
+        "calibrator.calibrate(factors, embeddings, ops.zeros_like(of_each))",
         "pretraining/tc2_pretrainer_test.py::LossTest",
     ),
     Fault(

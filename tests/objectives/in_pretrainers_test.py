@@ -86,6 +86,10 @@ class GradientsTest(TestCase):
         assert model.head.trainable_variables
         self.check(model)
 
+    @pytest.mark.parametrize("name", ["simsiam"])
+    def test_tc2_calibrated_base_term(self, float64, name):
+        self.check(pretrainer(PinnedTC2, OBJECTIVES[name], calibrate_base=True))
+
     def check(self, model):
         views = tiny.views(dtype="float64")
         losses, gradients = model.value_and_gradients(*views)

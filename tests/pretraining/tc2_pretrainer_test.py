@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import augment, data, layers
 from keras_tc2.bilevel import ClusterAssignment
-from keras_tc2.objectives import NTXent, VICReg
+from keras_tc2.objectives import NTXent, SimSiam, VICReg
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
 from tests.test_case import TestCase
@@ -102,6 +102,8 @@ class GradientsTest(TestCase):
             {"inner_clipnorm": 0.05, "inner_learning_rate": 5.0},
             {"factors_from_batch": False},
             {"weights_per": "task", "calibration": "gate"},
+            {"calibrate_base": True, "task_assignment": "cluster"},
+            {"calibrate_base": True, "transfer_weight": 0.0, "weights_per": "task"},
         ],
     )
     def test_other_formulations(self, float64, arguments):
@@ -252,6 +254,31 @@ class LossTest(TestCase):
         self.assert_close(losses["inner_loss"], np.mean(inner))
         self.assert_close(losses["outer_loss"], np.mean(outer))
 
+    def test_calibrated_base_term_step_by_step(self, float64):
+        """With tasks that are given in no order, and a head."""
+        objective = SimSiam(hidden_dim=3)
+        model = pretrainer(
+            objective=objective, task_assignment="given", calibrate_base=True
+        )
+        views = tiny.views(8, dtype="float64")
+        tasks = np.array([1, 0, 0, 1, 1, 0, 1, 0], "int32")
+        losses, _ = model.value_and_gradients(*views, tasks)
+        both = np.concatenate(views)
+        features = model.encoder.network(both, training=True)
+        embeddings = model.projector(features, training=True)
+        factors = model.calibrator.factors(embeddings)
+        calibrated = model.calibrator.calibrate(factors, embeddings, [*tasks, *tasks])
+        outputs = np.asarray(model.head(calibrated, training=True))
+        targets = np.asarray(embeddings)
+        expected = objective(
+            outputs[:8], outputs[8:], targets=[targets[:8], targets[8:]]
+        )
+        self.assert_close(losses["base_loss"], expected)
+        plain = pretrainer(objective=objective, task_assignment="given")
+        plain.set_weights(model.get_weights())
+        losses, _ = plain.value_and_gradients(*views, tasks)
+        assert abs(float(losses["base_loss"]) - float(expected)) > 1e-3
+
     def test_scopes_without_inner_step_agree(self, float64):
         # Without batch statistics, encoding a task alone changes nothing.
         def identity(name):
@@ -346,6 +373,7 @@ class ArgumentsTest(TestCase):
             "calibration": "gate",
             "task_embedding": False,
             "weights_per": "task",
+            "calibrate_base": True,
             "reconstruction_weight": 2.0,
             "orthogonality_weight": 3.0,
             "sparsity_weight": 0.5,
@@ -403,12 +431,17 @@ class ArgumentsTest(TestCase):
             pretrainer(base_weight=0, transfer_weight=0)
 
     @pytest.mark.parametrize(
-        "arguments", [{"factors_from_batch": False}, {"weights_per": "task"}]
+        "arguments",
+        [{"factors_from_batch": False}, {"weights_per": "task"}, {"calibrate_base": 1}],
     )
     def test_refuses_how_to_calibrate_without_calibration(self, arguments):
         (name,) = arguments
         with pytest.raises(ValueError, match=f"`{name}=.*calibration='none'"):
             pretrainer(calibration="none", **arguments)
+
+    def test_refuses_a_calibrated_base_term_without_base_term(self):
+        with pytest.raises(ValueError, match="`base_weight=0` leaves out"):
+            pretrainer(base_weight=0, calibrate_base=True)
 
     def test_second_order_refuses_stock_normalisation(self):
         stock = tiny.encoder(keras.layers.BatchNormalization)
