@@ -97,6 +97,9 @@ VARIANTS = {
     "no_base": tc2_arm("TC² without base term", base_weight=0.0),
     "shared_factors": tc2_arm("TC², shared factors", factors_from_batch=False),
     "weights_per_task": tc2_arm("TC², one W a task", weights_per="task"),
+    "calibrated_features": tc2_arm(
+        "TC², calibrated features", calibrated_part="features"
+    ),
     "calibrated_base": tc2_arm("TC², calibrated base term", calibrate_base=True),
     "gate": tc2_arm("TC², gate", calibration="gate"),
     "projection": tc2_arm("TC², projection", calibration="projection"),

@@ -5,27 +5,23 @@ from keras import ops
 from keras_tc2.pretraining.forward import call_layers, map_groups
 
 
-def calibrated_outputs(forward, calibrator, head, factors, tasks, training):
-    """`forward.outputs`, of calibrated embeddings.
+def calibrated_outputs(parts, groups, layers, calibrate, tasks, training):
+    """What `Forward.outputs` is, of calibrated features or embeddings.
 
-    The moving statistics of the head stay those of the uncalibrated ones.
+    The moving statistics of the layers stay those of the uncalibrated ones.
 
     Args:
-        forward: `Forward`.
-        calibrator: `TaskCalibrator`.
-        head: the built head of the objective, or `None`.
-        factors: float tensor `(num_factors, dim)`.
+        parts: list of tensors `(batch, dim)`, one a view: what is calibrated.
+        groups: list of ints, see `map_groups`.
+        layers: the built layers from there to the outputs.
+        calibrate: callable of a tensor `(views * batch, dim)` and the task of each row.
         tasks: int tensor `(batch,)`, the task of each image.
         training: bool.
     """
+    weights = [v.value for layer in layers for v in layer.trainable_variables]
 
-    def outputs(embeddings):
-        num_views = embeddings.shape[0] // tasks.shape[0]
-        of_each = ops.concatenate([tasks] * num_views, axis=0)
-        calibrated = calibrator.calibrate(factors, embeddings, of_each)
-        if head is None:
-            return calibrated
-        weights = [variable.value for variable in head.trainable_variables]
-        return call_layers([head], weights, calibrated, training=training)
+    def outputs(x):
+        of_each = ops.concatenate([tasks] * (x.shape[0] // tasks.shape[0]), axis=0)
+        return call_layers(layers, weights, calibrate(x, of_each), training=training)
 
-    return map_groups(outputs, forward.embeddings, forward.groups)
+    return map_groups(outputs, parts, groups)

@@ -17,8 +17,8 @@ def diagnose(model, batch):
     with keras.StatelessScope():
         forward = model.forward(views, training=True)
         order = model._order(forward.features, task_ids)
-        embeddings = ops.concatenate(forward.embeddings, axis=0)
-        factors = model.calibrator and model.calibrator.factors(embeddings)
+        calibrated = model.to_calibrate(forward)
+        factors = model.calibrator and model.calibrator.factors(calibrated)
 
         def of_each_task(transfer, factors, num_steps):
             """Values alone are of interest, so first order does."""
@@ -34,10 +34,10 @@ def diagnose(model, batch):
             gaps = tasks["outer_loss"] - tasks["inner_loss"]
             found["transfer_gap"] = ops.mean(gaps)
         if model.calibrator:
-            plain = Transfer(model._scope, None, model.objective, model.partners)
+            plain = Transfer(model._scope, None, None, model.objective, model.partners)
             uncalibrated = of_each_task(plain, None, 1)
-            weights = model._weights(factors, embeddings, order, len(views))
-            regularisers = model.calibrator.regularisers(factors, embeddings, weights)
+            weights = model._weights(factors, calibrated, order, len(views))
+            regularisers = model.calibrator.regularisers(factors, calibrated, weights)
             found |= {
                 "weights": weights,
                 "reconstruction": regularisers["reconstruction"],
@@ -85,7 +85,7 @@ def _gradients(model, views, task_ids, halves):
         forward = model.forward(views, training=True)
         order = model._order(forward.features, task_ids)
         factors = model.calibrator and model.calibrator.factors(
-            ops.concatenate(forward.embeddings, axis=0)
+            model.to_calibrate(forward)
         )
         tasks = model._transfer.tasks(forward, order)
         size = len(views[0]) // model.num_tasks // halves

@@ -9,6 +9,8 @@ from keras_tc2.pretraining.forward import call_layers, map_groups
 class ProjectorScope:
     """Fast weights of projector and head; one encoder pass serves all tasks.
 
+    Its layers stand in three groups: to the features, the embeddings, the outputs.
+
     Args:
         encoder: an `Encoder`.
         projector: a built Keras layer.
@@ -19,13 +21,18 @@ class ProjectorScope:
     vectorized = True
 
     def __init__(self, encoder, projector, head):
+        self.to_features = []
         self.to_embeddings = [projector]
-        self.head = [head] if head is not None else []
+        self.to_outputs = [head] if head is not None else []
 
     @property
     def layers(self):
         """The adapted layers, in the order in which they are called."""
-        return [*self.to_embeddings, *self.head]
+        return [*self.to_features, *self.to_embeddings, *self.to_outputs]
+
+    def layers_after(self, part):
+        """The layers from `"features"` or `"embeddings"` to the outputs."""
+        return [*self.to_embeddings * (part == "features"), *self.to_outputs]
 
     def weights(self):
         """θ: the current values of the adapted variables, as tensors."""
@@ -36,23 +43,37 @@ class ProjectorScope:
         ]
 
     def inputs(self, forward):
-        """What of a batch `embed` starts from, a list with one tensor a view."""
+        """What of a batch `outputs` starts from, a list with one tensor a view."""
         return forward.features
 
-    def embed(self, weights, inputs, groups, training):
-        """Embeddings of every view under the given weights.
+    def outputs(self, weights, inputs, groups, training, *, calibrate=None):
+        """Outputs of the head for every view under the given weights.
 
         The layers' own state is left alone.
-        """
-        weights = weights[: _count(self.to_embeddings)]
-        return _local_map(self.to_embeddings, weights, inputs, groups, training)
 
-    def outputs(self, weights, embeddings, groups, training):
-        """Outputs of the head under the given weights, from (calibrated) embeddings."""
-        if not self.head:
-            return embeddings
-        weights = weights[_count(self.to_embeddings) :]
-        return _local_map(self.head, weights, embeddings, groups, training)
+        Args:
+            weights: list of tensors, as `weights()` gives.
+            inputs: list of tensors, one a view, as `inputs` gives.
+            groups: list of ints, see `map_groups`.
+            training: bool.
+            calibrate: dict from `"features"` or `"embeddings"` to what is done to
+                them, a function of a tensor `(views * batch, dim)`; `None` for
+                nothing. Defaults to `None`.
+        """
+        parts = {
+            "features": self.to_features,
+            "embeddings": self.to_embeddings,
+            "outputs": self.to_outputs,
+        }
+        results = inputs
+        for name, layers in parts.items():
+            count = sum(len(layer.trainable_variables) for layer in layers)
+            if layers:
+                own, weights = weights[:count], weights[count:]
+                results = _local_map(layers, own, results, groups, training)
+            if name in (calibrate or {}):
+                results = map_groups(calibrate[name], results, groups)
+        return results
 
 
 class EncoderScope(ProjectorScope):
@@ -62,10 +83,10 @@ class EncoderScope(ProjectorScope):
 
     def __init__(self, encoder, projector, head):
         super().__init__(encoder, projector, head)
-        self.to_embeddings = [encoder.network, projector]
+        self.to_features = [encoder.network]
 
     def inputs(self, forward):
-        """What of a batch `embed` starts from, a list with one tensor a view."""
+        """What of a batch `outputs` starts from, a list with one tensor a view."""
         return forward.views
 
 
@@ -77,10 +98,6 @@ def _local_map(layers, weights, inputs, groups, training):
             inputs,
             groups,
         )
-
-
-def _count(layers):
-    return sum(len(layer.trainable_variables) for layer in layers)
 
 
 SCOPES = {"projector": ProjectorScope, "encoder": EncoderScope}

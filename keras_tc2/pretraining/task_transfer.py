@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_tc2 import bilevel
-from keras_tc2.pretraining.forward import map_groups
 
 
 class Transfer:
@@ -13,13 +12,15 @@ class Transfer:
     Args:
         scope: one of `SCOPES`, what the inner step adapts.
         calibrator: `TaskCalibrator`, or `None`.
+        calibrated_part: `"features"` or `"embeddings"`, what it calibrates.
         objective: `Objective`.
         partners: int array `(num_tasks, num_partners)`.
     """
 
-    def __init__(self, scope, calibrator, objective, partners):
+    def __init__(self, scope, calibrator, calibrated_part, objective, partners):
         self.scope = scope
         self.calibrator = calibrator
+        self.calibrated_part = calibrated_part
         self.objective = objective
         self.partners = partners
 
@@ -96,13 +97,13 @@ class Transfer:
         return bilevel.split_tasks(tasks, image_order, len(self.partners))
 
     def _loss(self, factors, weights, task, task_index, groups, training):
-        """ℓ(T_s; θ, φ), the objective on the calibrated embeddings of a task."""
-        embeddings = self.scope.embed(weights, task["inputs"], groups, training)
+        """ℓ(T_s; θ, φ), the objective on a task whose embeddings are calibrated."""
+        calibrate = {}
         if self.calibrator:
-            embeddings = map_groups(
-                lambda z: self.calibrator.calibrate(factors, z, task_index),
-                embeddings,
-                groups,
+            calibrate[self.calibrated_part] = lambda x: self.calibrator.calibrate(
+                factors, x, task_index
             )
-        outputs = self.scope.outputs(weights, embeddings, groups, training)
+        outputs = self.scope.outputs(
+            weights, task["inputs"], groups, training, calibrate=calibrate
+        )
         return self.objective.local_loss(*outputs, targets=task.get("targets"))

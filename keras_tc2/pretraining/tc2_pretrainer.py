@@ -1,5 +1,7 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -74,6 +76,10 @@ class TC2Pretrainer(Pretrainer):
             other task). Defaults to `"ring"`.
         calibration: `"residual"`, `"projection"`, `"gate"` (see `TaskCalibrator`) or
             `"none"`. Defaults to `"none"`.
+        calibrated_part: `"embeddings"`, or `"features"`: what of a sample, of the
+            encoder's output before the projector, is calibrated and makes the factors,
+            as in MetaCRL [2]; the encoder alone gives uncalibrated ones. Defaults to
+            `"embeddings"`.
         nonnegative_weights: bool. Whether W passes a ReLU; only with
             `"projection"`. Defaults to `False`.
         task_embedding: bool. Whether the weights depend on the task. Defaults to
@@ -144,6 +150,7 @@ class TC2Pretrainer(Pretrainer):
         inner_order=2,
         pairing="ring",
         calibration="none",
+        calibrated_part="embeddings",
         nonnegative_weights=False,
         task_embedding=True,
         weights_per="sample",
@@ -180,6 +187,9 @@ class TC2Pretrainer(Pretrainer):
         self.pairing = pairing
         self.partners = bilevel.partners(pairing, num_tasks)
         self.calibration = one_of("calibration", calibration, CALIBRATIONS)
+        self.calibrated_part = one_of(
+            "calibrated_part", calibrated_part, ("embeddings", "features")
+        )
         self.nonnegative_weights = nonnegative_weights
         self.task_embedding = task_embedding
         self.weights_per = one_of(
@@ -218,11 +228,17 @@ class TC2Pretrainer(Pretrainer):
                 weights_per=weights_per,
                 name="calibrator",
             )
-            shape = self.projector.compute_output_shape((None, encoder.feature_dim))
+            shape = (None, encoder.feature_dim)
+            if calibrated_part == "embeddings":
+                shape = self.projector.compute_output_shape(shape)
             self.calibrator.build((None, shape[-1]), (None,))
         self._scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
         self._transfer = Transfer(
-            self._scope, self.calibrator, self.objective, self.partners
+            self._scope,
+            self.calibrator,
+            self.calibrated_part,
+            self.objective,
+            self.partners,
         )
         self._check_second_order()
         self.built = True
@@ -233,6 +249,7 @@ class TC2Pretrainer(Pretrainer):
             "factors_from_batch=False": not self.factors_from_batch,
             'weights_per="task"': self.weights_per == "task",
             "calibrate_base=True": self.calibrate_base,
+            'calibrated_part="features"': self.calibrated_part == "features",
         }
         asked = [f"`{argument}`" for argument, value in wanted.items() if value]
         if asked and self.calibration == "none":
@@ -302,7 +319,7 @@ class TC2Pretrainer(Pretrainer):
         order = self._order(forward.features, task_ids)
         factors = None
         if self.calibrator:
-            constant = self._detach(ops.concatenate(forward.embeddings, axis=0))
+            constant = self._detach(self.to_calibrate(forward))
             factors = self.calibrator.factors(constant)
         losses = {}
         total = 0.0
@@ -382,6 +399,10 @@ class TC2Pretrainer(Pretrainer):
         wanted = self.log_task_gradient_cosine
         return wanted and bool(self.transfer_weight and self.num_inner_steps)
 
+    def to_calibrate(self, forward):
+        """What of all views is calibrated: `(views * batch, dim)`."""
+        return ops.concatenate(getattr(forward, self.calibrated_part), axis=0)
+
     def _detach(self, embeddings):
         """Z̄: what the factors are made of takes no part in the hypergradient."""
         return ops.stop_gradient(embeddings)
@@ -407,10 +428,14 @@ class TC2Pretrainer(Pretrainer):
     def _base_loss(self, forward, factors, order, training):
         outputs = forward.outputs
         if self.calibrate_base:
-            batch_size = outputs[0].shape[0]
-            tasks = bilevel.task_of_each(order, batch_size, self.num_tasks)
+            parts = getattr(forward, self.calibrated_part)
             outputs = calibrated_outputs(
-                forward, self.calibrator, self.head, factors, tasks, training
+                parts,
+                forward.groups,
+                self._scope.layers_after(self.calibrated_part),
+                functools.partial(self.calibrator.calibrate, factors),
+                bilevel.task_of_each(order, parts[0].shape[0], self.num_tasks),
+                training,
             )
         return self.objective(*outputs, targets=forward.targets)
 
@@ -480,6 +505,7 @@ class TC2Pretrainer(Pretrainer):
             "inner_order": self.inner_order,
             "pairing": self.pairing,
             "calibration": self.calibration,
+            "calibrated_part": self.calibrated_part,
             "nonnegative_weights": self.nonnegative_weights,
             "task_embedding": self.task_embedding,
             "weights_per": self.weights_per,

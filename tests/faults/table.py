@@ -320,8 +320,8 @@ FAULTS = [
     ),
     Fault(
         "pretraining/calibrated_base.py",
-        "calibrator.calibrate(factors, embeddings, of_each)",
-        "calibrator.calibrate(factors, embeddings, ops.zeros_like(of_each))",
+        "calibrate(x, of_each)",
+        "calibrate(x, ops.zeros_like(of_each))",
         "pretraining/tc2_pretrainer_test.py::LossTest",
     ),
     Fault(

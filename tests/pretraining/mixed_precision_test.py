@@ -168,7 +168,7 @@ class MixedPrecisionTest(TestCase):
                 inputs = [tf.constant(views)]
                 if kind == "projector":
                     inputs = [tf.stop_gradient(model.encoder.encode(inputs[0]))]
-                embeddings = scope.embed(weights, inputs, [1], True)[0]
+                embeddings = scope.outputs(weights, inputs, [1], True)[0]
                 return 1e-4 * model.objective.compute_loss(
                     *tf.split(tf.cast(embeddings, "float32"), 2)
                 )

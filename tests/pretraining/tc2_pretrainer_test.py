@@ -104,6 +104,8 @@ class GradientsTest(TestCase):
             {"weights_per": "task", "calibration": "gate"},
             {"calibrate_base": True, "task_assignment": "cluster"},
             {"calibrate_base": True, "transfer_weight": 0.0, "weights_per": "task"},
+            {"calibrated_part": "features", "calibrate_base": True},
+            {"calibrated_part": "features", "inner_scope": "encoder"},
         ],
     )
     def test_other_formulations(self, float64, arguments):
@@ -208,10 +210,14 @@ class LossTest(TestCase):
         )
         self.assert_close(losses["loss"], expected, rtol=1e-5)
 
-    def test_parts_against_a_step_by_step_computation(self, float64):
+    @pytest.mark.parametrize("part", ["embeddings", "features"])
+    def test_parts_against_a_step_by_step_computation(self, float64, part):
         """One ring of two tasks, written out with the layers called directly."""
         model = pretrainer(
-            inner_scope="projector", inner_learning_rate=0.5, inner_clipnorm=None
+            calibrated_part=part,
+            inner_scope="projector",
+            inner_learning_rate=0.5,
+            inner_clipnorm=None,
         )
         view_1, view_2 = tiny.views(8, dtype="float64")
         losses, _ = model.value_and_gradients(view_1, view_2)
@@ -221,14 +227,22 @@ class LossTest(TestCase):
             return np.asarray(model.encoder.network(both, training=True))
 
         def loss_of(features, task):
-            embeddings = model.projector(features, training=True)
-            calibrated = model.calibrator.calibrate(factors, embeddings, task)
+            calibrated = features
+            if part == "features":
+                calibrated = model.calibrator.calibrate(factors, calibrated, task)
+            calibrated = model.projector(calibrated, training=True)
+            if part == "embeddings":
+                calibrated = model.calibrator.calibrate(factors, calibrated, task)
             half = len(features) // 2
             return NTXent(0.5)(calibrated[:half], calibrated[half:])
 
         features = features_of(view_1, view_2)
         embeddings = model.projector(features, training=True)
-        factors = model.calibrator.factors(embeddings)
+        parts = {"features": features, "embeddings": embeddings}
+        factors = model.calibrator.factors(parts[part])
+        span = parts[part] @ np.transpose(factors) @ factors
+        left = np.sum((parts[part] - span) ** 2) / np.sum(np.square(parts[part]))
+        self.assert_close(losses["reconstruction"], left)
         self.assert_close(
             losses["base_loss"], NTXent(0.5)(embeddings[:8], embeddings[8:])
         )
@@ -254,11 +268,15 @@ class LossTest(TestCase):
         self.assert_close(losses["inner_loss"], np.mean(inner))
         self.assert_close(losses["outer_loss"], np.mean(outer))
 
-    def test_calibrated_base_term_step_by_step(self, float64):
+    @pytest.mark.parametrize("part", ["embeddings", "features"])
+    def test_calibrated_base_term_step_by_step(self, float64, part):
         """With tasks that are given in no order, and a head."""
         objective = SimSiam(hidden_dim=3)
         model = pretrainer(
-            objective=objective, task_assignment="given", calibrate_base=True
+            objective=objective,
+            task_assignment="given",
+            calibrate_base=True,
+            calibrated_part=part,
         )
         views = tiny.views(8, dtype="float64")
         tasks = np.array([1, 0, 0, 1, 1, 0, 1, 0], "int32")
@@ -266,8 +284,11 @@ class LossTest(TestCase):
         both = np.concatenate(views)
         features = model.encoder.network(both, training=True)
         embeddings = model.projector(features, training=True)
-        factors = model.calibrator.factors(embeddings)
-        calibrated = model.calibrator.calibrate(factors, embeddings, [*tasks, *tasks])
+        calibrated = embeddings if part == "embeddings" else features
+        factors = model.calibrator.factors(calibrated)
+        calibrated = model.calibrator.calibrate(factors, calibrated, [*tasks, *tasks])
+        if part == "features":
+            calibrated = model.projector(calibrated, training=True)
         outputs = np.asarray(model.head(calibrated, training=True))
         targets = np.asarray(embeddings)
         expected = objective(
@@ -371,6 +392,7 @@ class ArgumentsTest(TestCase):
             "inner_order": 1,
             "pairing": "all",
             "calibration": "gate",
+            "calibrated_part": "features",
             "task_embedding": False,
             "weights_per": "task",
             "calibrate_base": True,
@@ -416,6 +438,7 @@ class ArgumentsTest(TestCase):
             {"pairing": "chain"},
             {"calibration": "mixing"},
             {"weights_per": "image"},
+            {"calibrated_part": "views"},
             {"sparsity_weight": -0.1},
             {"task_assignment": "random"},
             {"nonfinite_patience": -1},
@@ -432,7 +455,12 @@ class ArgumentsTest(TestCase):
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"factors_from_batch": False}, {"weights_per": "task"}, {"calibrate_base": 1}],
+        [
+            {"factors_from_batch": False},
+            {"weights_per": "task"},
+            {"calibrate_base": 1},
+            {"calibrated_part": "features"},
+        ],
     )
     def test_refuses_how_to_calibrate_without_calibration(self, arguments):
         (name,) = arguments
