@@ -32,6 +32,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 from compare_arms import ALL_ARMS, ARMS, described
+from compare_recipes import RECIPES
 from run_folder import check_settings, write
 from validation import last_fifth
 
@@ -64,6 +65,9 @@ _TRANSFER_TO = flags.DEFINE_list(
 _DATA_DIR = flags.DEFINE_string("data_dir", str(DATA), "Where TFDS datasets are.")
 _EVALUATE_ON = flags.DEFINE_enum(
     "evaluate_on", "test", ["test", "validation"], "Validation is a fifth of train."
+)
+_RECIPES = flags.DEFINE_enum(
+    "recipes", "simclr", list(RECIPES), "How views are made; `compare_recipes.py`."
 )
 _LABELLED = flags.DEFINE_integer(
     "labelled_images", 5000, "Most training images of a dataset that probes see."
@@ -119,18 +123,18 @@ class Data:
         return scores
 
 
+def recipes_for(images, num_tasks=4):
+    """A recipe of whole batches, and one for each task."""
+    return RECIPES[_RECIPES.value](images.shape[1], num_tasks, images.shape[-1])
+
+
 def views_of(arm, images, seed, steps):
     """A dataset of `steps` batches of views."""
-    recipes = tc2.augment.simclr_tasks(
-        image_size=images.shape[1],
-        num_tasks=arm.arguments.get("num_tasks", 4),
-        channels=images.shape[-1],
-    )
+    whole, tasks = recipes_for(images, arm.arguments.get("num_tasks", 4))
     views = tc2.data.two_views(
         images,
         batch_size=_BATCH_SIZE.value,
-        # The first task's recipe is the full one.
-        augmentation=recipes if arm.task_views else recipes[0],
+        augmentation=tasks if arm.task_views else whole,
         seed=seed,
     )
     return views.repeat().take(steps)
@@ -138,9 +142,7 @@ def views_of(arm, images, seed, steps):
 
 def labelled_batches(data, seed, steps):
     """Batches of (view, label) of the full recipe, for the supervised encoder."""
-    recipe = tc2.augment.simclr_tasks(
-        image_size=data.images.shape[1], channels=data.images.shape[-1]
-    )[0]
+    recipe, _ = recipes_for(data.images)
     batches = tf.data.Dataset.from_tensor_slices((data.images, data.labels))
     batches = batches.shuffle(len(data.images), seed=seed).repeat()
     batches = batches.batch(_BATCH_SIZE.value, drop_remainder=True).enumerate()
@@ -317,6 +319,9 @@ def main(_):
         "transfer": data.transfer,
         "data": data.contents,
     }
+    if _RECIPES.value != "simclr":
+        # Folders from before there was a choice do not name it.
+        settings["recipes"] = _RECIPES.value
     check_settings(folder, settings)
     trainer = Trainer(data)
     for seed in seeds:

@@ -95,6 +95,18 @@ VARIANTS = {
     "transfer_0.3": tc2_arm("TC², transfer weight 0.3", transfer_weight=0.3),
     "transfer_3": tc2_arm("TC², transfer weight 3", transfer_weight=3.0),
     "no_base": tc2_arm("TC² without base term", base_weight=0.0),
+    "no_base_no_calibration": tc2_arm(
+        "inner step, no calibration, no base term", base_weight=0.0, calibration="none"
+    ),
+    "no_base_no_inner_step": tc2_arm(
+        "calibration, no inner step, no base term", base_weight=0.0, num_inner_steps=0
+    ),
+    "no_base_tasks_only": tc2_arm(
+        "tasks, no calibration, no inner step, no base term",
+        base_weight=0.0,
+        calibration="none",
+        num_inner_steps=0,
+    ),
     "shared_factors": tc2_arm("TC², shared factors", factors_from_batch=False),
     "weights_per_task": tc2_arm("TC², one W a task", weights_per="task"),
     "calibrated_features": tc2_arm(

@@ -120,6 +120,7 @@ def evaluate(stage, folder):
 def check_settings(stage, settings):
     """Raises `ValueError` if runs were made with other flags than the stage's."""
     names = {"pretrain_on": "in_domain", "transfer_to": "transfer"}
+    settings = {"recipes": "simclr", **settings}
     for flag, value in stage.flags.items():
         key = names.get(flag, flag)
         if flag in names:

@@ -207,21 +207,26 @@ def full_set(folder, path):
     path.with_suffix(".partial").rename(path)
 
 
-def compare(folder, arguments):
+def compare(folder, arguments, data_script=None):
     """Runs `compare.py` on a folder, and copies what it wrote to this one."""
-    runs_dir = pathlib.Path(FLAGS.runs_dir)
-    arguments = [f"--output_dir={runs_dir / folder}", "--steps=200", *arguments]
+    runs_dir = pathlib.Path(FLAGS.runs_dir).resolve()
+    data = runs_dir / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    sources = ["fashion_mnist_subset", "mnist_subset"]
     if FLAGS.fashion_mnist_dir:
-        data = runs_dir / "data"
-        data.mkdir(parents=True, exist_ok=True)
         full_set(pathlib.Path(FLAGS.fashion_mnist_dir), data / "fashion_mnist.h5")
         full_set(pathlib.Path(FLAGS.mnist_dir), data / "mnist.h5")
-        arguments += [
-            f"--pretrain_on={data / 'fashion_mnist.h5'}",
-            f"--transfer_to={data / 'mnist.h5'},digits_28px",
-        ]
+        sources = [data / "fashion_mnist.h5", data / "mnist.h5"]
+    of_sources = [f"--pretrain_on={sources[0]}"]
+    if data_script:
+        of_sources += [f"--transfer_to={sources[1]}", f"--output_dir={data}"]
+        subprocess.run([sys.executable, HERE / data_script, *of_sources], check=True)
+    else:
+        arguments = [*arguments, *of_sources, f"--transfer_to={sources[1]},digits_28px"]
+    arguments = [f"--output_dir={runs_dir / folder}", "--steps=200", *arguments]
     script = ROOT / "examples" / "compare.py"
-    subprocess.run([sys.executable, script, *arguments], check=True)
+    # The stages name the files of `data_script` as seen from there.
+    subprocess.run([sys.executable, script, *arguments], check=True, cwd=runs_dir)
     copy(runs_dir / folder, ["results.json", "table.md"])
     if "learning_rate" not in folder:
         copy(runs_dir / folder, ["ablation.png"])
@@ -249,11 +254,12 @@ def main(_):
         raise ValueError(f"--stages takes any of {list(STAGES)}. Received: {unknown}")
     for stage in FLAGS.stages or STAGES:
         folder, arguments = STAGES[stage]
-        if stage in CLAIMED:
-            CLAIMED[stage].check_power()
+        claimed = CLAIMED.get(stage)
+        if claimed:
+            claimed.check_power()
         print(f"{stage}: {' '.join(arguments)}", flush=True)
-        compare(folder, arguments)
-        if stage in CLAIMED:
+        compare(folder, arguments, data_script=claimed and claimed.data)
+        if claimed:
             test_claims(stage)
 
 

@@ -27,6 +27,8 @@ class Stage:
         smallest_effect: float > 0, points.
         level: float in (0, 1), of the two-sided tests.
         power: float in (0, 1), below which the stage is not run.
+        data: name of a script of this folder that writes the data sets which the flags
+            name, or `None` if they are there. Defaults to `None`.
 
     Raises:
         ValueError: if there are fewer than two seeds, no claims, a name twice, or a
@@ -44,6 +46,7 @@ class Stage:
     smallest_effect: float
     level: float
     power: float
+    data: str | None = None
 
     def __post_init__(self):
         """Checks that the stage makes sense."""

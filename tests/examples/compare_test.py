@@ -87,6 +87,16 @@ class CompareTest(TestCase):
         assert new["losses"]["loss"] == pytest.approx(old["losses"]["loss"], rel=1e-5)
         assert new["scores"] == old["scores"]
 
+    def test_other_recipes_are_other_settings(self, first_run):
+        folder, _ = first_run
+        flags = ["--recipes=contradicting", "--arms=tasks_only", "--seeds=0"]
+        compare(folder, folder / "contradicting", *flags)
+        other = json.loads((folder / "contradicting" / "settings.json").read_text())
+        assert other.pop("recipes") == "contradicting"
+        assert other == json.loads((folder / "both" / "settings.json").read_text())
+        result = compare(folder, folder / "both", *flags, fails=True)
+        assert "'recipes': 'contradicting'" in result.stderr
+
     def test_refuses_other_settings(self, first_run):
         folder, _ = first_run
         result = compare(folder, folder / "both", "--steps=3", fails=True)
