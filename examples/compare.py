@@ -56,8 +56,10 @@ _ENCODER_ARGUMENTS = flags.DEFINE_string(
 _STEPS = flags.DEFINE_integer("steps", 250, "Steps of base SSL.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of Adam's cosine.")
-_PRETRAIN_ON = flags.DEFINE_string(
-    "pretrain_on", "fashion_mnist_subset", "What `keras_tc2.data.load` knows."
+_PRETRAIN_ON = flags.DEFINE_list(
+    "pretrain_on",
+    ["fashion_mnist_subset"],
+    "What `keras_tc2.data.load` knows; several are domains of the same classes.",
 )
 _TRANSFER_TO = flags.DEFINE_list(
     "transfer_to", ["mnist_subset", "digits_28px"], "The same."
@@ -81,23 +83,40 @@ def arrays(source, split):
     return tc2.data.as_arrays(pairs)
 
 
+def mixed(parts):
+    """Images and labels of several sources, in one random order, or of one as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.random.RandomState(0).permutation(len(images))
+    return images[order], labels[order]
+
+
+def stems(sources):
+    """How the results call datasets."""
+    return [pathlib.Path(source).stem for source in sources]
+
+
 class Data:
     """The images to pre-train on, and what encoders are measured on."""
 
     def __init__(self):
-        sources = [_PRETRAIN_ON.value, *_TRANSFER_TO.value]
-        self.in_domain, *self.transfer = [pathlib.Path(s).stem for s in sources]
+        self.in_domain = "+".join(stems(_PRETRAIN_ON.value))
+        self.transfer = stems(_TRANSFER_TO.value)
         self.downstream, self.contents = {}, {}
-        for source in sources:
-            train = images, _ = arrays(source, "train")
-            if source == _PRETRAIN_ON.value:
+        sources = [_PRETRAIN_ON.value, *([source] for source in _TRANSFER_TO.value)]
+        names = [self.in_domain, *self.transfer]
+        for name, parts in zip(names, sources, strict=True):
+            domains = [arrays(source, "train") for source in parts]
+            train = images, _ = mixed(domains)
+            if name == self.in_domain:
+                self.domains = [images for images, _ in domains]
                 self.images, self.labels = train
             if _EVALUATE_ON.value == "test":
-                test = arrays(source, "test")
+                test = mixed([arrays(source, "test") for source in parts])
             else:
                 train, test = last_fifth(*train)
             train = tuple(part[: _LABELLED.value] for part in train)
-            name = pathlib.Path(source).stem
             self.downstream[name] = (train, test)
             content = hashlib.sha256(images.tobytes() + test[0].tobytes())
             self.contents[name] = {
@@ -128,11 +147,11 @@ def recipes_for(images, num_tasks=4):
     return RECIPES[_RECIPES.value](images.shape[1], num_tasks, images.shape[-1])
 
 
-def views_of(arm, images, seed, steps):
+def views_of(arm, data, seed, steps):
     """A dataset of `steps` batches of views."""
-    whole, tasks = recipes_for(images, arm.arguments.get("num_tasks", 4))
+    whole, tasks = recipes_for(data.images, arm.arguments.get("num_tasks", 4))
     views = tc2.data.two_views(
-        images,
+        data.domains if arm.domains else data.images,
         batch_size=_BATCH_SIZE.value,
         augmentation=tasks if arm.task_views else whole,
         seed=seed,
@@ -202,7 +221,7 @@ class Trainer:
             if arm.method == "supervised":
                 batches = labelled_batches(self.data, seed, steps)
             else:
-                batches = views_of(arm, self.data.images, seed, steps)
+                batches = views_of(arm, self.data, seed, steps)
             timer = tc2.callbacks.StepTimer()
             try:
                 losses = model.fit(

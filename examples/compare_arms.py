@@ -20,6 +20,8 @@ class Arm:
         more_steps: float. Steps, as a multiple of `--steps`.
         arguments: dict, arguments of `TC2Pretrainer`. Defaults may change, so all that
             this arm is about stand here.
+        domains: bool. Whether the batch is a block of each source of `--pretrain_on`,
+            in place of all sources mixed.
     """
 
     label: str
@@ -27,12 +29,18 @@ class Arm:
     task_views: bool = False
     more_steps: float = 1.0
     arguments: dict = dataclasses.field(default_factory=dict)
+    domains: bool = False
 
 
-def tc2_arm(label, *, task_views=True, **arguments):
+def tc2_arm(label, *, task_views=True, domains=False, **arguments):
     """An arm that differs from the whole method in these arguments."""
     arguments = {"inner_clipnorm": None, **recipes.full_method(), **arguments}
-    return Arm(label, "tc2", task_views, arguments=arguments)
+    return Arm(label, "tc2", task_views, arguments=arguments, domains=domains)
+
+
+def domain_arm(label, **arguments):
+    """The same, with domains for tasks, and one recipe."""
+    return tc2_arm(label, task_views=False, domains=True, **arguments)
 
 
 def cluster_arm(label, **arguments):
@@ -115,6 +123,25 @@ VARIANTS = {
     "calibrated_base": tc2_arm("TC², calibrated base term", calibrate_base=True),
     "gate": tc2_arm("TC², gate", calibration="gate"),
     "projection": tc2_arm("TC², projection", calibration="projection"),
+    "base_domains": Arm("base SSL, domains in equal parts", "ssl", domains=True),
+    "domains": domain_arm("TC², domains"),
+    "domains_tasks_only": domain_arm(
+        "domain tasks, no calibration, no inner step",
+        calibration="none",
+        num_inner_steps=0,
+    ),
+    "domains_no_calibration": domain_arm(
+        "inner step on domains, no calibration", calibration="none"
+    ),
+    "domains_no_inner_step": domain_arm(
+        "calibration on domains, no inner step", num_inner_steps=0
+    ),
+    "random_tasks_only": tc2_arm(
+        "random tasks, one recipe, no calibration, no inner step",
+        task_views=False,
+        calibration="none",
+        num_inner_steps=0,
+    ),
     "random_tasks": tc2_arm("TC², random tasks, one recipe", task_views=False),
     "clusters": cluster_arm("TC², clusters, one recipe", task_views=False),
     "clusters_task_views": cluster_arm("TC², clusters, task views"),
@@ -153,4 +180,8 @@ def described(arm, objective):
     unbounded = arguments.get("inner_clipnorm") is None
     if arguments.get("num_inner_steps") and unbounded and objective in INNER_CLIPNORMS:
         arguments = {**arguments, "inner_clipnorm": INNER_CLIPNORMS[objective]}
-    return {**dataclasses.asdict(arm), "arguments": arguments}
+    record = {**dataclasses.asdict(arm), "arguments": arguments}
+    if not arm.domains:
+        # Runs from before there were domains do not name them.
+        del record["domains"]
+    return record

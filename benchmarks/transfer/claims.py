@@ -119,24 +119,20 @@ def evaluate(stage, folder):
 
 def check_settings(stage, settings):
     """Raises `ValueError` if runs were made with other flags than the stage's."""
-    names = {"pretrain_on": "in_domain", "transfer_to": "transfer"}
-    settings = {"recipes": "simclr", **settings}
+    made_with = {
+        "recipes": "simclr",
+        **settings,
+        "pretrain_on": settings["in_domain"].split("+"),
+        "transfer_to": settings["transfer"],
+    }
     for flag, value in stage.flags.items():
-        key = names.get(flag, flag)
-        if flag in names:
-            value = dataset_names(value)
-        if key in settings and settings[key] != value:
+        if flag in ("pretrain_on", "transfer_to"):
+            value = [pathlib.Path(source).stem for source in value]
+        if flag in made_with and made_with[flag] != value:
             raise ValueError(
                 f"Stage {stage.name} is about runs with {flag}={value}; these have "
-                f"{settings[key]}."
+                f"{made_with[flag]}."
             )
-
-
-def dataset_names(sources):
-    """How `compare.py` calls a dataset, or a list of them."""
-    if isinstance(sources, list):
-        return [pathlib.Path(source).stem for source in sources]
-    return pathlib.Path(sources).stem
 
 
 def claim(first, second, scores_1, scores_2):

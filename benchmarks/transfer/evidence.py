@@ -34,6 +34,7 @@ FRESH_SEEDS = "10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29"
 FLAGS = flags.FLAGS
 flags.DEFINE_string("fashion_mnist_dir", None, "Folder of Fashion-MNIST's IDX files.")
 flags.DEFINE_string("mnist_dir", None, "Folder of MNIST's IDX files.")
+flags.DEFINE_string("icons_dir", None, "Of `pictures_data.py`, for its stage alone.")
 flags.DEFINE_string("runs_dir", "runs/evidence", "Where the single runs are kept.")
 flags.DEFINE_list("stages", [], "Names of stages; all if empty.")
 
@@ -217,12 +218,22 @@ def compare(folder, arguments, data_script=None):
         full_set(pathlib.Path(FLAGS.fashion_mnist_dir), data / "fashion_mnist.h5")
         full_set(pathlib.Path(FLAGS.mnist_dir), data / "mnist.h5")
         sources = [data / "fashion_mnist.h5", data / "mnist.h5"]
-    of_sources = [f"--pretrain_on={sources[0]}"]
     if data_script:
-        of_sources += [f"--transfer_to={sources[1]}", f"--output_dir={data}"]
-        subprocess.run([sys.executable, HERE / data_script, *of_sources], check=True)
+        flags_of = {
+            "contradicting_data.py": dict(
+                zip(("pretrain_on", "transfer_to"), sources, strict=True)
+            ),
+            "pictures_data.py": {"icons_dir": FLAGS.icons_dir},
+        }
+        of_script = {"output_dir": data, **flags_of[data_script]}
+        of_script = [f"--{name}={value}" for name, value in of_script.items()]
+        subprocess.run([sys.executable, HERE / data_script, *of_script], check=True)
     else:
-        arguments = [*arguments, *of_sources, f"--transfer_to={sources[1]},digits_28px"]
+        arguments = [
+            *arguments,
+            f"--pretrain_on={sources[0]}",
+            f"--transfer_to={sources[1]},digits_28px",
+        ]
     arguments = [f"--output_dir={runs_dir / folder}", "--steps=200", *arguments]
     script = ROOT / "examples" / "compare.py"
     # The stages name the files of `data_script` as seen from there.

@@ -38,7 +38,12 @@ def stage(scripts):
         name="made_up",
         written="2026-11-28",
         question="Which?",
-        flags={"steps": 2, "objectives": ["nt_xent"], "transfer_to": ["a/b.h5"]},
+        flags={
+            "steps": 2,
+            "objectives": ["nt_xent"],
+            "transfer_to": ["a/b.h5"],
+            "pretrain_on": ["c.h5", "d.h5"],
+        },
         seeds=[3, 4, 5, 6],
         arms=["base", "tc2", "gate"],
         claims=[["tc2", "base"], ["gate", "base"], ["gate", "tc2"]],
@@ -52,7 +57,7 @@ def stage(scripts):
 def write_runs(folder, scores, *, failed=(), steps=2):
     """Records as `compare.py` writes them, of `{arm: {seed: accuracy}}`."""
     (folder / "runs").mkdir(parents=True)
-    settings = {"steps": steps, "transfer": ["b"], "in_domain": "c"}
+    settings = {"steps": steps, "transfer": ["b"], "in_domain": "c+d"}
     (folder / "settings.json").write_text(json.dumps(settings))
     for arm, of_seed in scores.items():
         for seed, accuracy in of_seed.items():
