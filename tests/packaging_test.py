@@ -20,8 +20,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Modules whose package has another name.
 PACKAGES = {"absl": "absl-py", "PIL": "pillow", "sklearn": "scikit-learn"}
 PACKAGES["yaml"] = "pyyaml"
-# By their own account not needed: `benchmarks/vs_pytorch.py` says how to install it.
-OPTIONAL = {"benchmarks": {"torch"}}
+# By their own account not needed: `benchmarks/vs_pytorch.py` and
+# `benchmarks/transfer/pictures_data.py` say how to install them.
+OPTIONAL = {"benchmarks": {"torch", "resvg-py"}}
+# Whose scripts those of a folder import by their names.
+SCRIPTS = {"benchmarks": ["examples"], "tests": ["examples", "benchmarks"]}
 
 
 def config():
@@ -54,7 +57,8 @@ def required():
 
 def imported(folder):
     """Packages that the scripts and modules below a folder import, by file."""
-    own = {path.stem for path in (ROOT / folder).rglob("*.py")}
+    folders = [folder, *SCRIPTS.get(folder, ())]
+    own = {path.stem for name in folders for path in (ROOT / name).rglob("*.py")}
     own |= {"benchmarks", "keras_tc2", "tests"}
     found = {}
     for path in (ROOT / folder).rglob("*.py"):

@@ -1,11 +1,14 @@
 """Writes the small datasets of this folder, in TFDS's own on-disk format.
 
-    python examples/data/prepare.py --fashion_mnist_dir=... --mnist_dir=...
+    python examples/data/prepare.py \
+        --fashion_mnist_dir=... --mnist_dir=... --pictures_dir=...
 
-Each directory holds the four gzipped IDX files of its dataset
-(`train-images-idx3-ubyte.gz` and so on); digits come with scikit-learn. It takes a
-minute, and writes the same pixels in the same order each time. Writing needs
-`importlib_resources`, which TFDS uses and does not declare (the `dev` extra has it).
+The first two directories hold the four gzipped IDX files of their dataset
+(`train-images-idx3-ubyte.gz` and so on), the third the HDF5 files that
+`benchmarks/transfer/pictures_data.py` writes; digits come with scikit-learn. Writes the
+sets whose directory is given, and the digits, in a minute, the same pixels in the same
+order each time. Writing needs `importlib_resources`, which TFDS uses and does not
+declare (the `dev` extra has it).
 """
 
 import gzip
@@ -14,6 +17,7 @@ import pathlib
 import shutil
 import struct
 
+import h5py
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -24,11 +28,13 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 flags.DEFINE_string("fashion_mnist_dir", None, "Folder of Fashion-MNIST's IDX files.")
 flags.DEFINE_string("mnist_dir", None, "Folder of MNIST's IDX files.")
+flags.DEFINE_string("pictures_dir", None, "Folder of `pictures_data.py`.")
 flags.DEFINE_string(
     "output_dir", str(pathlib.Path(__file__).parent), "Where the datasets go."
 )
 
 VERSION = "1.0.0"
+ARTISTS = ("noto", "twemoji", "fluent")
 DIGITS = [str(digit) for digit in range(10)]
 CLOTHES = [
     "T-shirt/top",
@@ -80,18 +86,43 @@ def digits_splits(num_train):
     }
 
 
-def write_dataset(name, splits, *, class_names, description, homepage, output_dir):
-    """Writes `{split: (images, labels)}` as the TFDS dataset `name`.
+def emoji_splits(folder, sizes):
+    """The first emoji of three artists, in one random order, and who drew them."""
+    splits = {}
+    for split, size in sizes.items():
+        images, labels = [], []
+        for artist in ARTISTS:
+            with h5py.File(pathlib.Path(folder) / f"emoji_{artist}.h5") as file:
+                images.append(file[f"{split}/image"][:size])
+                labels.append(file[f"{split}/label"][:size])
+                names = list(file.attrs["class_names"])
+        order = np.random.RandomState(0).permutation(size * len(ARTISTS))
+        images, labels = np.concatenate(images)[order], np.concatenate(labels)[order]
+        splits[split] = images, labels, np.repeat(range(len(ARTISTS)), size)[order]
+    return splits, names
+
+
+def write_dataset(
+    name, splits, *, class_names, description, homepage, output_dir, **columns
+):
+    """Writes `{split: (images, labels, ...)}` as the TFDS dataset `name`.
+
+    What comes after the labels is `columns`, names of features and of their values.
 
     The PNGs are written without compression and the shards with it: thousands of
     small images that share one Zstandard stream take three quarters of what they
     take as compressed PNGs one by one.
     """
     shutil.rmtree(pathlib.Path(output_dir) / name, ignore_errors=True)
+    shape = np.atleast_3d(splits["train"][0][0]).shape
+    columns = {"label": class_names, **columns}
     features = tfds.features.FeaturesDict(
         {
-            "image": tfds.features.Image(shape=(28, 28, 1)),
-            "label": tfds.features.ClassLabel(names=class_names),
+            "image": tfds.features.Image(shape=shape),
+            **{
+                column: tfds.features.ClassLabel(names=names)
+                for column, names in columns.items()
+            },
         }
     )
     examples = {
@@ -99,13 +130,15 @@ def write_dataset(name, splits, *, class_names, description, homepage, output_di
             (
                 index,
                 {
-                    "image": tf.io.encode_png(image[..., None], compression=0).numpy(),
-                    "label": int(label),
+                    "image": tf.io.encode_png(
+                        np.atleast_3d(image), compression=0
+                    ).numpy(),
+                    **dict(zip(columns, map(int, values), strict=True)),
                 },
             )
-            for index, (image, label) in enumerate(zip(images, labels, strict=True))
+            for index, (image, *values) in enumerate(zip(*arrays, strict=True))
         ]
-        for split, (images, labels) in splits.items()
+        for split, arrays in splits.items()
     }
     builder = tfds.dataset_builders.store_as_tfds_dataset(
         name,
@@ -145,31 +178,45 @@ def tfrecord_to_parquet(folder):
 
 
 def main(_):
-    """Writes the three datasets."""
-    write_dataset(
-        "fashion_mnist_subset",
-        {
-            "train": idx_split(FLAGS.fashion_mnist_dir, "train", 20_000),
-            "test": idx_split(FLAGS.fashion_mnist_dir, "t10k", 5_000),
-        },
-        class_names=CLOTHES,
-        description="20,000 of 60,000 training and 5,000 of 10,000 test images of "
-        "Fashion-MNIST. Copyright 2017 Zalando SE, MIT licence.",
-        homepage="https://github.com/zalandoresearch/fashion-mnist",
-        output_dir=FLAGS.output_dir,
-    )
-    write_dataset(
-        "mnist_subset",
-        {
-            "train": idx_split(FLAGS.mnist_dir, "train", 5_000),
-            "test": idx_split(FLAGS.mnist_dir, "t10k", 2_000),
-        },
-        class_names=DIGITS,
-        description="5,000 of 60,000 training and 2,000 of 10,000 test images of "
-        "MNIST. Copyright Yann LeCun and Corinna Cortes, CC BY-SA 3.0.",
-        homepage="http://yann.lecun.com/exdb/mnist/",
-        output_dir=FLAGS.output_dir,
-    )
+    """Writes the datasets."""
+    if FLAGS.fashion_mnist_dir:
+        write_dataset(
+            "fashion_mnist_subset",
+            {
+                "train": idx_split(FLAGS.fashion_mnist_dir, "train", 20_000),
+                "test": idx_split(FLAGS.fashion_mnist_dir, "t10k", 5_000),
+            },
+            class_names=CLOTHES,
+            description="20,000 of 60,000 training and 5,000 of 10,000 test images of "
+            "Fashion-MNIST. Copyright 2017 Zalando SE, MIT licence.",
+            homepage="https://github.com/zalandoresearch/fashion-mnist",
+            output_dir=FLAGS.output_dir,
+        )
+    if FLAGS.mnist_dir:
+        write_dataset(
+            "mnist_subset",
+            {
+                "train": idx_split(FLAGS.mnist_dir, "train", 5_000),
+                "test": idx_split(FLAGS.mnist_dir, "t10k", 2_000),
+            },
+            class_names=DIGITS,
+            description="5,000 of 60,000 training and 2,000 of 10,000 test images of "
+            "MNIST. Copyright Yann LeCun and Corinna Cortes, CC BY-SA 3.0.",
+            homepage="http://yann.lecun.com/exdb/mnist/",
+            output_dir=FLAGS.output_dir,
+        )
+    if FLAGS.pictures_dir:
+        splits, groups = emoji_splits(FLAGS.pictures_dir, {"train": 300, "test": 80})
+        write_dataset(
+            "emoji_subset",
+            splits,
+            class_names=groups,
+            artist=ARTISTS,
+            description="1,140 emoji by three artists, 32×32 in color: Noto "
+            "(Apache-2.0), Twemoji (CC BY 4.0) and Fluent (MIT).",
+            homepage="https://iconify.design",
+            output_dir=FLAGS.output_dir,
+        )
     write_dataset(
         "digits_28px",
         digits_splits(1_000),
@@ -182,5 +229,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["fashion_mnist_dir", "mnist_dir"])
     app.run(main)

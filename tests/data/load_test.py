@@ -145,6 +145,25 @@ class TFDSTest(TestCase):
         assert label_spec == tf.TensorSpec((), tf.int64)
         assert len(dataset) == 5
 
+    @pytest.mark.parametrize(
+        ("label_key", "names"),
+        [
+            ("label", {"Activities", "Flags", "Smileys & Emotion"}),
+            ("artist", {"noto", "twemoji", "fluent"}),
+        ],
+    )
+    def test_embedded_pictures_in_color(self, label_key, names):
+        arguments = {"labels": True, "label_key": label_key, "data_dir": EMBEDDED}
+        for split, size in (("train", 900), ("test", 240)):
+            dataset = data.load("emoji_subset", split, **arguments)
+            images, labels = data.as_arrays(dataset)
+            assert images.shape == (size, 32, 32, 3) and images.dtype == np.uint8
+            assert names <= set(dataset.class_names)
+            assert np.ptp(images.astype(int), axis=-1).max() > 200
+            counts = np.bincount(labels)
+            assert len(counts) == len(dataset.class_names) and counts.min() >= 5
+        assert label_key == "label" or set(counts) == {80}
+
     def test_what_a_name_stands_for(self, tmp_path, monkeypatch):
         """Prepared in `data_dir`, then a path that exists."""
         write(tmp_path / "digits_28px" / "a.png", noise((5, 5, 3)))
