@@ -17,7 +17,7 @@ test: lint
 test-older-processor: $(VENV)/installed
 	ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -q -n 2 --dist=worksteal \
 		tests/layers tests/objectives tests/bilevel tests/hub/released_encoders_test.py \
-		tests/transfer/selective_attention_test.py
+		tests/transfer/classifiers/selective_attention_test.py
 
 # Builds the site and runs the code of its pages.
 docs: $(VENV)/installed

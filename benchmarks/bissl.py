@@ -33,7 +33,7 @@ from absl import app, flags
 import keras_tc2 as tc2
 from keras_tc2.bilevel import proximal_hypergradient
 from keras_tc2.bilevel.hessian import hessian_of
-from keras_tc2.pretraining.bissl_phases import Phase
+from keras_tc2.pretraining.bissl.phases import Phase
 
 DATA = pathlib.Path(__file__).parent.parent / "examples" / "data"
 SHAPE = (28, 28, 1)

@@ -275,7 +275,7 @@ def draw(results, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from keras_tc2.transfer.palette import COLOURS
+    from keras_tc2.reporting.palette import COLOURS
 
     names = objectives_of(results)
     panels = {

@@ -30,8 +30,8 @@ from few_labels import load
 from run_folder import check_settings, flag_values, provenance, write
 
 import keras_tc2 as tc2
+from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.transfer import adapt_to_domains, fine_tune
-from keras_tc2.transfer.markdown_table import markdown_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 ARMS = ("source only", "statistics alone", "adversarial", "with target labels")

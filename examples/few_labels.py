@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import keras_tc2 as tc2
-from keras_tc2.transfer.markdown_table import markdown_table
+from keras_tc2.reporting.markdown_table import markdown_table
 
 DATA = pathlib.Path(__file__).parent / "data"
 

@@ -27,7 +27,7 @@ from few_labels import DATA, pretrained
 from run_folder import check_settings, flag_values, provenance, write
 
 import keras_tc2 as tc2
-from keras_tc2.transfer.markdown_table import markdown_table
+from keras_tc2.reporting.markdown_table import markdown_table
 
 PROTOCOLS = ("knn", "linear")
 

@@ -228,7 +228,7 @@ def global_draws():
 
 @pytest.fixture(autouse=True)
 def short_epochs(monkeypatch):
-    module = importlib.import_module("keras_tc2.transfer.fine_tuning")
+    module = importlib.import_module("keras_tc2.transfer.classifiers.fine_tuning")
     monkeypatch.setattr(module, "MIN_STEPS", 1)
 
 

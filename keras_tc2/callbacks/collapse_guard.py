@@ -9,7 +9,7 @@ import numpy as np
 from keras_tc2 import checks
 from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.callbacks.watched_encoder import watched_encoder
-from keras_tc2.transfer import geometry
+from keras_tc2.transfer.features import geometry
 
 STATISTICS = (
     "feature_std",

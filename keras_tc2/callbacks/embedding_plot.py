@@ -7,8 +7,8 @@ import numpy as np
 from keras_tc2 import checks
 from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.callbacks.watched_encoder import watched_encoder
-from keras_tc2.transfer.features import FeatureExtractor
-from keras_tc2.transfer.palette import colour, marker
+from keras_tc2.reporting.palette import colour, marker
+from keras_tc2.transfer.features.extraction import FeatureExtractor
 
 MAX_IMAGES = 2000
 
@@ -116,7 +116,7 @@ def scatter(points, labels, *, title, axes):
 
 
 def _pca(features, seed):
-    from keras_tc2.transfer.cosine import unit_rows
+    from keras_tc2.transfer.features.cosine import unit_rows
 
     centred = unit_rows(features)
     centred = centred - centred.mean(axis=0)
@@ -133,7 +133,7 @@ def _pca(features, seed):
 def _tsne(features, seed):
     from sklearn.manifold import TSNE
 
-    from keras_tc2.transfer.cosine import unit_rows
+    from keras_tc2.transfer.features.cosine import unit_rows
 
     perplexity = min(30.0, (len(features) - 1) / 3)
     projection = TSNE(

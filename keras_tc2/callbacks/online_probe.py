@@ -7,9 +7,9 @@ from keras_tc2 import checks
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.encoders.encoder import value_check
-from keras_tc2.transfer import protocols as registry
-from keras_tc2.transfer.downstream import Downstream
-from keras_tc2.transfer.features import FeatureExtractor
+from keras_tc2.transfer import registry
+from keras_tc2.transfer.features.extraction import FeatureExtractor
+from keras_tc2.transfer.protocols.downstream import Downstream
 
 
 class OnlineProbe(LoggedMeasurement):

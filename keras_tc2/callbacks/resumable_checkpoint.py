@@ -19,7 +19,7 @@ from keras_tc2.callbacks.checkpoint_file import (
     write_checkpoint,
 )
 from keras_tc2.callbacks.run_state import configuration, differences, variables
-from keras_tc2.pretraining.workers import workers
+from keras_tc2.pretraining.core.workers import workers
 
 MAX_DIFFERENCES = 10
 TERMINATED = 128 + signal.SIGTERM

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import provenance
-from keras_tc2.transfer.encoder_name import encoder_name
+from keras_tc2.transfer.features.encoder_name import encoder_name
 from keras_tc2.version import __version__
 
 # Of a Keras object's config: what it is called, and what Keras alone asks.

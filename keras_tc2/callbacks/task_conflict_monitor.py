@@ -5,7 +5,7 @@ import numpy as np
 from keras_tc2 import checks
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.held_batch import held_batches
-from keras_tc2.transfer.palette import COLOURS
+from keras_tc2.reporting.palette import COLOURS
 
 NAMES = (
     "conflict_cosine",

@@ -7,8 +7,8 @@ import time
 
 from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.callbacks.run_facts import run_facts
-from keras_tc2.transfer import html_page
-from keras_tc2.transfer.palette import colour, marker
+from keras_tc2.reporting import html_page
+from keras_tc2.reporting.palette import colour, marker
 
 # What each number means, beside its curve; others are shown under their own name.
 UNITS = {

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_tc2.pretraining.batch import split_batch
-from keras_tc2.pretraining.pretrainer import Pretrainer
+from keras_tc2.pretraining.core.batch import split_batch
+from keras_tc2.pretraining.core.pretrainer import Pretrainer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")

@@ -7,9 +7,9 @@ import numpy as np
 
 from keras_tc2 import checks
 from keras_tc2.encoders import Classifier
-from keras_tc2.transfer.markdown_table import markdown_table
+from keras_tc2.reporting.markdown_table import markdown_table
+from keras_tc2.transfer.features.several_encoders import features_of_each
 from keras_tc2.transfer.scores.osborn import osborn_terms, sum_of_terms
-from keras_tc2.transfer.several_encoders import features_of_each
 
 
 def choose_ensemble(

@@ -5,10 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.epochs import shuffled_epochs
-from keras_tc2.transfer.few_shot import ridge_scores
-from keras_tc2.transfer.fine_tuning import fine_tune
-from keras_tc2.transfer.linear_probe import linear_probe
-from keras_tc2.transfer.selective_attention import SelectiveAttentionClassifier
+from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
+from keras_tc2.transfer.classifiers.selective_attention import (
+    SelectiveAttentionClassifier,
+)
+from keras_tc2.transfer.protocols.few_shot import ridge_scores
+from keras_tc2.transfer.protocols.linear_probe import linear_probe
 
 # Ridge regression of a single image a class, as in `few_shot`.
 REGULARIZATION = 0.3

@@ -9,15 +9,19 @@ import keras
 import tensorflow as tf
 
 from keras_tc2.data.reading_errors import unwrapped
-from keras_tc2.transfer import protocols as registry
-from keras_tc2.transfer.adapt import image_shape_of
-from keras_tc2.transfer.domain_set import DomainSet
-from keras_tc2.transfer.downstream import Downstream
-from keras_tc2.transfer.encoder_name import encoder_name as name_of
-from keras_tc2.transfer.feature_cache import FeatureCache
-from keras_tc2.transfer.features import FeatureExtractor, resolved
-from keras_tc2.transfer.report import TransferReport
-from keras_tc2.transfer.sources import named_sources, reads_files, train_and_test
+from keras_tc2.reporting.report import TransferReport
+from keras_tc2.transfer import registry
+from keras_tc2.transfer.features.adapt import image_shape_of
+from keras_tc2.transfer.features.encoder_name import encoder_name as name_of
+from keras_tc2.transfer.features.extraction import FeatureExtractor, resolved
+from keras_tc2.transfer.features.feature_cache import FeatureCache
+from keras_tc2.transfer.features.sources import (
+    named_sources,
+    reads_files,
+    train_and_test,
+)
+from keras_tc2.transfer.protocols.domain_set import DomainSet
+from keras_tc2.transfer.protocols.downstream import Downstream
 from keras_tc2.transfer.video import VideoSet
 from keras_tc2.transfer.video.downstream import Videos
 from keras_tc2.version import __version__

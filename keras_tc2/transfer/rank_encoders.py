@@ -7,14 +7,14 @@ import time
 import numpy as np
 
 from keras_tc2 import checks
-from keras_tc2.transfer.encoder_name import encoder_name
-from keras_tc2.transfer.features import resolved
-from keras_tc2.transfer.markdown_table import markdown_table
+from keras_tc2.reporting.markdown_table import markdown_table
+from keras_tc2.transfer.features.encoder_name import encoder_name
+from keras_tc2.transfer.features.extraction import resolved
+from keras_tc2.transfer.features.several_encoders import features_of_each
 from keras_tc2.transfer.scores.h_score import h_score
 from keras_tc2.transfer.scores.knn_score import knn_score
 from keras_tc2.transfer.scores.log_me import log_me
 from keras_tc2.transfer.scores.ped import ped
-from keras_tc2.transfer.several_encoders import features_of_each
 
 # Those that need no head of the source task; of each, higher is better.
 SCORES = {"log_me": log_me, "h_score": h_score, "knn_score": knn_score, "ped": ped}

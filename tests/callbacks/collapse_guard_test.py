@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2.callbacks import CollapseGuard
-from keras_tc2.transfer import geometry
+from keras_tc2.transfer.features import geometry
 from tests.callbacks.tiny_pretrainer import TinyPretrainer, tiny_views
 from tests.test_case import TestCase
 

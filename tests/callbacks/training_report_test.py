@@ -11,8 +11,8 @@ from keras_tc2.callbacks.run_facts import run_facts
 from keras_tc2.callbacks.training_report import curves
 from tests import tiny
 from tests.callbacks.tiny_pretrainer import TinyPretrainer, tiny_views
+from tests.reporting.report_pages_test import CHROMIUM, rendered
 from tests.test_case import TestCase
-from tests.transfer.report_pages_test import CHROMIUM, rendered
 
 
 class TrainingReportTest(TestCase):

@@ -194,7 +194,7 @@ class CopyTest(TestCase):
 
 class BiSSLClassifierTest(TestCase):
     def test_the_lower_encoder_with_the_head(self):
-        from tests.pretraining import tiny_bissl
+        from tests.pretraining.bissl import tiny_bissl
 
         model = tiny_bissl.trainer()
         classifier = model.classifier(classes=["a", "b", "c"])

@@ -4,7 +4,7 @@ import pytest
 
 from keras_tc2 import bilevel, objectives
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
-from keras_tc2.transfer import protocols
+from keras_tc2.transfer import registry as protocols
 from tests import tiny
 from tests.test_case import TestCase
 

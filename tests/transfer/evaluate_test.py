@@ -285,7 +285,7 @@ class SourcesTest(TestCase):
 
 class AdaptTest(TestCase):
     def test_uint8_stays_uint8(self):
-        from keras_tc2.transfer.adapt import adapt
+        from keras_tc2.transfer.features.adapt import adapt
 
         images, labels = bright_and_dark(3, size=9, channels=3)
         dataset = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -297,7 +297,7 @@ class AdaptTest(TestCase):
         self.assert_close(result[..., 0], luma, atol=1.6)
 
     def test_nothing_to_do_is_nothing_done(self):
-        from keras_tc2.transfer.adapt import adapt
+        from keras_tc2.transfer.features.adapt import adapt
 
         dataset = tf.data.Dataset.from_tensor_slices(bright_and_dark(3))
         assert adapt(dataset, (8, 8, 1)) == (dataset, None)
@@ -305,7 +305,7 @@ class AdaptTest(TestCase):
         assert adapt(dataset, None) == (dataset, None)
 
     def test_images_of_many_sizes_need_a_size(self):
-        from keras_tc2.transfer.adapt import adapt
+        from keras_tc2.transfer.features.adapt import adapt
 
         dataset = tf.data.Dataset.from_generator(
             lambda: iter([(np.zeros((4, 5, 1), "uint8"), 0)]),

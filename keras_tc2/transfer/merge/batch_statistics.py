@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from keras_tc2.transfer.features import batched_images
+from keras_tc2.transfer.features.extraction import batched_images
 
 
 def batch_normalizations(encoder):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import positive
-from keras_tc2.transfer.features import extract_features
+from keras_tc2.transfer.features.extraction import extract_features
 from keras_tc2.transfer.merge.labelled import labelled_arrays
 from keras_tc2.transfer.merge.mixture import (
     checked_weights,

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_tc2.transfer.features import resolved
+from keras_tc2.transfer.features.extraction import resolved
 
 # What differs between two encoders of one architecture: names are counted by Keras,
 # freezing is a matter of training.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_tc2.transfer.labelled_features import checked_features
+from keras_tc2.transfer.features.labelled_features import checked_features
 
 
 def checked_target(features, labels, *, name="features"):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from keras_tc2 import checks
-from keras_tc2.transfer.cosine import nearest, unit_rows
-from keras_tc2.transfer.knn import weighted_vote
+from keras_tc2.transfer.features.cosine import nearest, unit_rows
+from keras_tc2.transfer.protocols.knn import weighted_vote
 from keras_tc2.transfer.scores.arguments import checked_target
 
 

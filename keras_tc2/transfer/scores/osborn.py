@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_tc2 import checks
-from keras_tc2.transfer.labelled_features import checked_features
+from keras_tc2.transfer.features.labelled_features import checked_features
 from keras_tc2.transfer.scores.nce import nce
 
 

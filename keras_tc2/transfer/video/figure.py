@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_tc2.transfer.palette import COLOURS
+from keras_tc2.reporting.palette import COLOURS
 
 
 def propagation_figure(clip, masks, *, num_frames=5):

@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.precision import l2_normalize
-from keras_tc2.transfer.adapt import adapt, image_shape_of
-from keras_tc2.transfer.feature_maps import feature_map_function
-from keras_tc2.transfer.html_page import encoded
-from keras_tc2.transfer.protocol import Protocol
-from keras_tc2.transfer.score import Score
+from keras_tc2.reporting.html_page import encoded
+from keras_tc2.transfer.features.adapt import adapt, image_shape_of
+from keras_tc2.transfer.features.feature_maps import feature_map_function
+from keras_tc2.transfer.protocols.protocol import Protocol
+from keras_tc2.transfer.protocols.score import Score
 from keras_tc2.transfer.video.clips import VideoSet
 from keras_tc2.transfer.video.figure import propagation_figure
 from keras_tc2.transfer.video.measures import boundary_accuracy, region_similarity

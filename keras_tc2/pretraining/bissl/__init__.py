@@ -1,0 +1,1 @@
+"""BiSSL: the stage between pre-training and fine-tuning."""

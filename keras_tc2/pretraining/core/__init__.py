@@ -1,0 +1,1 @@
+"""What every pretrainer shares: a step, and `fit` around it."""

@@ -1,0 +1,220 @@
+"""Losses and gradients that turn NaN or infinite: skipped, counted, reported."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_tc2.pixels import DARK, TOLERANCE
+from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
+
+
+class SkippedUpdates(keras.metrics.Metric):
+    """Counts the updates of an epoch that were skipped, and the terms at fault.
+
+    Args:
+        terms: list of str, names of the scalars that are watched, in the order in
+            which they are computed.
+    """
+
+    def __init__(self, terms, name="skipped_updates"):
+        super().__init__(name=name, dtype="float32")
+        self.terms = list(terms)
+        self.counts = self.add_variable(
+            shape=(len(self.terms),), initializer="zeros", name="counts"
+        )
+        self.skipped = self.add_variable(shape=(), initializer="zeros", name="skipped")
+        # Of each of two views: batches out of range, sums of their least and largest
+        # pixels, and batches that are practically black.
+        self.out_of_range = self.add_variable(
+            shape=(2, 3), initializer="zeros", name="out_of_range"
+        )
+        self.dark = self.add_variable(shape=(2,), initializer="zeros", name="dark")
+
+    def look_at(self, views):
+        """Which of two views have pixels in [0, 1]: a list of bool scalar tensors."""
+        fit, out_of_range, dark = [], [], []
+        for view in views:
+            view = ops.cast(view, "float32")
+            # NaN is in no range.
+            fits = tf.reduce_all(tf.abs(view - 0.5) <= 0.5 + TOLERANCE)
+            most = tf.reduce_max(view)
+            fit.append(fits)
+            out_of_range.append(
+                tf.cond(fits, lambda: tf.zeros(3), lambda view=view: _extent(view))
+            )
+            dark.append(ops.cast((most > 0) & (most < DARK), "float32"))
+        self.out_of_range.assign_add(tf.stack(out_of_range))
+        self.dark.assign_add(tf.stack(dark))
+        return fit
+
+    def view_out_of_range(self):
+        """`(name, least, largest pixel)` of the first view out of range, or `None`."""
+        sums = ops.convert_to_numpy(self.out_of_range)
+        for name, (count, low, high) in zip(self.terms, sums, strict=False):
+            if count > 0:
+                return name, low / count, high / count
+        return None
+
+    def dark_view(self):
+        """The name of the first view that was practically black, or `None`."""
+        dark = ops.convert_to_numpy(self.dark)
+        return next((n for n, d in zip(self.terms, dark, strict=False) if d), None)
+
+    def update_state(self, finite_terms, skipped, num_replicas=1):
+        """Takes a bool tensor `(terms,)`, and whether the update was skipped.
+
+        Every replica skips together, and a sum over replicas counts it once.
+        """
+        self.counts.assign_add(1.0 - ops.cast(finite_terms, "float32"))
+        self.skipped.assign_add(ops.cast(skipped, "float32") / num_replicas)
+
+    def result(self):
+        """The number of skipped updates since the last reset."""
+        return ops.convert_to_tensor(self.skipped)
+
+    def first_at_fault(self):
+        """The name of the first term that was not finite."""
+        counts = ops.convert_to_numpy(self.counts)
+        return next(
+            (term for term, n in zip(self.terms, counts, strict=True) if n > 0),
+            "gradients",
+        )
+
+
+def _extent(view):
+    """1, and the least and largest pixel, if all are finite; zeros otherwise."""
+    extent = tf.stack([1.0, tf.reduce_min(view), tf.reduce_max(view)])
+    finite = tf.math.is_finite(tf.reduce_sum(view))
+    return tf.where(finite, extent, tf.zeros(3))
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops a run after too many skipped updates in a row, and says why.
+
+    Args:
+        patience: int >= 0. How many updates in a row may be skipped.
+        checkpoint: `callbacks.ResumableCheckpoint` of the run, or `None`.
+
+    Raises:
+        FloatingPointError: from `fit`, with the step and the first term at fault.
+        ValueError: likewise, of a view with pixels out of [0, 1], whatever `patience`.
+    """
+
+    def __init__(self, patience, checkpoint=None):
+        super().__init__()
+        self.patience = patience
+        self.checkpoint = checkpoint
+        self.in_a_row = 0
+        self.before = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Follows the reset of the metrics, or their return from a checkpoint."""
+        self.epoch = epoch
+        # Under a strategy the count is a sum over replicas, which a read must take.
+        self.before = float(ops.convert_to_numpy(self.model.skipped_updates.skipped))
+        self.first_step = self.checkpoint.steps_before if self.checkpoint else 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the count of skipped updates after every batch."""
+        skipped = logs.get("skipped_updates", 0)
+        if batch == 0:
+            self._warn_of_darkness()
+        if skipped > self.before:
+            self._check_range(batch)
+        self.in_a_row = self.in_a_row + skipped - self.before if skipped else 0
+        if skipped == self.before:
+            self.in_a_row = 0
+        self.before = skipped
+        if self.in_a_row > self.patience:
+            term = self.model.skipped_updates.first_at_fault()
+            raise FloatingPointError(self._message(batch, term))
+
+    def _check_range(self, batch):
+        found = self.model.skipped_updates.view_out_of_range()
+        if found is None:
+            return
+        name, low, high = found
+        raise ValueError(
+            f"Views must be float in [0, 1]. `{name}` has values from {low:.4g} to "
+            f"{high:.4g} at step {self.first_step + batch} of epoch {self.epoch}; the "
+            "weights are those from before. Look at the data (floats of 0 to 255 are "
+            "divided by 255) and at the augmentation, which is given [0, 1] and must "
+            "give it back: Keras's layers take `value_range=(0, 1)`."
+        )
+
+    def _warn_of_darkness(self):
+        name = self.model.skipped_updates.dark_view()
+        if name is not None:
+            warnings.warn(
+                f"`{name}` is practically black at the first step of epoch "
+                f"{self.epoch}: no pixel is above {DARK:g}. Was it divided by 255 "
+                "twice, by `Rescaling` in the augmentation perhaps?",
+                stacklevel=2,
+            )
+
+    def _message(self, batch, term):
+        step = self.first_step + batch
+        found = f"`{term}` is NaN or infinite at step {step} of epoch {self.epoch}"
+        if term.startswith("view"):
+            advice = (
+                "The images themselves are not finite: look at the data and the "
+                "augmentation of this batch."
+            )
+        else:
+            advice = (
+                "Lower the learning rate (or `inner_learning_rate`), clip gradients "
+                "with the optimizer's `global_clipnorm`, or look at the images of "
+                "this batch."
+            )
+        if self.checkpoint and self.checkpoint.newest():
+            advice += f" The last good checkpoint is {self.checkpoint.newest()}."
+        return (
+            f"Training stopped: {found}; {int(self.in_a_row)} update(s) in a row were "
+            f"skipped, the weights are those from before. {advice}"
+        )
+
+
+def apply_if(finite, optimizers_gradients_variables):
+    """Applies gradients only where every loss and gradient is finite.
+
+    Skipped optimizers stay as they were: weights, slots, iterations, loss scale and
+    accumulated gradients.
+
+    Args:
+        finite: bool scalar tensor, the same on all replicas.
+        optimizers_gradients_variables: list of `(optimizer, gradients, variables)`.
+    """
+
+    def apply_on_replica(gradients):
+        for (optimizer, _, variables), own in zip(
+            optimizers_gradients_variables, gradients, strict=True
+        ):
+            optimizer.apply(own, variables)
+
+    def apply_across_replicas(strategy, finite, gradients):
+        def apply():
+            strategy.extended.call_for_each_replica(apply_on_replica, args=(gradients,))
+            return True
+
+        first = strategy.experimental_local_results(finite)[0]
+        tf.cond(first, apply, lambda: False)
+
+    # A branch may not wait for other replicas, and an optimizer waits for them under
+    # every strategy but the default one, however few there are: so the branch stands
+    # outside of them.
+    tf.distribute.get_replica_context().merge_call(
+        apply_across_replicas,
+        args=(
+            finite,
+            [gradients for _, gradients, _ in optimizers_gradients_variables],
+        ),
+    )
+
+
+def all_replicas(finite):
+    """Whether a bool tensor is true on every replica."""
+    if num_replicas() == 1:
+        return finite
+    return sum_over_replicas([1.0 - tf.cast(finite, "float32")])[0] < 0.5

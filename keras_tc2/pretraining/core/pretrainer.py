@@ -1,0 +1,333 @@
+"""What every pretrainer shares: the networks around a loss of views, and `fit`."""
+
+import inspect
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_tc2 import objectives
+from keras_tc2.checks import integer
+from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.encoders import Encoder
+from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining.core import run_data
+from keras_tc2.pretraining.core.arguments import check_fit_arguments
+from keras_tc2.pretraining.core.batch import (
+    check_number_of_images,
+    check_views,
+    split_batch,
+)
+from keras_tc2.pretraining.core.device_views import DeviceViews
+from keras_tc2.pretraining.core.forward import (
+    Forward,
+    group_sizes,
+    map_groups,
+    resize_to_fit,
+)
+from keras_tc2.pretraining.core.growth import WarnOfGrowth
+from keras_tc2.pretraining.core.momentum_target import MomentumTarget
+from keras_tc2.pretraining.core.nonfinite import StopOnNonFinite
+from keras_tc2.pretraining.core.replicas import num_replicas
+from keras_tc2.pretraining.core.saved_parts import load_pretrainer, save_parts
+from keras_tc2.pretraining.core.short_progress import ShortProgress
+from keras_tc2.pretraining.core.training_step import TrainingStep
+
+
+class Pretrainer(TrainingStep):
+    """Base class: a `keras.Model` whose `fit` minimises a loss of views.
+
+    A subclass sets `loss_names` and implements `compute_losses`. Everything else is
+    here and in `TrainingStep`: what the objective needs, gradients, optimizers,
+    metrics, mixed precision, distribution, and what happens to a loss that is not
+    finite.
+
+    Args:
+        encoder: an `Encoder`.
+        objective: an `Objective`, or the name of one.
+        projector: a built or unbuilt Keras layer or model from features
+            `(batch, features)` to embeddings `(batch, dim)`; `None` for
+            `ProjectionHead()`.
+        augmentation: as for `data.two_views`, of what `data.batches` gives, or
+            `None` for ready views.
+        nonfinite_patience: int >= 0. An update whose loss or gradient is NaN or
+            infinite is skipped; after more than this number in a row `fit` stops.
+
+    Raises:
+        ValueError: if an argument is not of these kinds.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        *,
+        objective,
+        projector,
+        augmentation,
+        nonfinite_patience,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(encoder, Encoder):
+            raise ValueError(
+                "`encoder` must be a keras_tc2.Encoder. Make one with "
+                "`keras_tc2.encoders.create(name, input_shape=...)`, or from any "
+                "Keras model with `keras_tc2.Encoder.wrap(model)`. "
+                f"Received: encoder={encoder!r}"
+            )
+        self.encoder = encoder
+        self.objective = objectives.get(objective)
+        self.projector = ProjectionHead() if projector is None else projector
+        if not self.projector.built:
+            self.projector.build((None, encoder.feature_dim))
+        self._provide_for_objective()
+        # Not a part that Keras tracks: it has no weights to save.
+        self._device_views = DeviceViews(augmentation)
+        self.nonfinite_patience = integer(
+            "nonfinite_patience", nonfinite_patience, at_least=0
+        )
+        self.calibrator_optimizer = None
+
+    def _provide_for_objective(self):
+        """Makes the head, the momentum target and the target normalisation."""
+        objective, encoder = self.objective, self.encoder
+        shape = self.projector.compute_output_shape((None, encoder.feature_dim))
+        self.head = objective.make_head(shape[-1], encoder.image_shape)
+        if self.head is not None and not self.head.built:
+            self.head.build((None, shape[-1]))
+        self.momentum_target = None
+        if objective.needs.target == "momentum":
+            network = [encoder.network, self.projector]
+            if objective.needs.target_head:
+                network.append(self.head)
+            self.momentum_target = MomentumTarget(network, objective.momentum)
+        self.target_normalization = objective.make_target_normalization()
+        if self.target_normalization is not None:
+            with_head = objective.needs.target_head and self.head is not None
+            shape = self.head.compute_output_shape(shape) if with_head else shape
+            self.target_normalization.build(shape)
+        self.updates = None
+        if objective.needs.masks_views or self.momentum_target is not None:
+            self.updates = self.add_weight(
+                shape=(),
+                dtype="int64",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="updates",
+            )
+
+    @property
+    def augmentation(self):
+        """What makes views of images within the step; `None` where data bring them."""
+        return self._device_views.augmentation
+
+    # What a subclass gives.
+
+    @property
+    def loss_names(self):
+        """Names of the scalars of `compute_losses`, in the order of computation."""
+        return ["loss"]
+
+    def compute_losses(self, *batch, training=True):
+        """The losses of a batch `(*views)` or `(*views, task_ids or None)`.
+
+        Returns:
+            `(losses, embeddings)`: dict of scalar tensors including `"loss"`, and
+            the pair of embeddings `(batch, dim)` of the first two views.
+        """
+        raise TypeError(f"{type(self).__name__} must override `compute_losses`.")
+
+    def check_batch(self, *batch):
+        """Raises `ValueError` early, if a batch cannot be what the model needs."""
+        views, _ = split_batch(batch)
+        check_views(
+            views, image_shape=self.encoder.image_shape, needs=self.objective.needs
+        )
+        check_number_of_images(
+            views[0].shape[0], self.objective, num_replicas=num_replicas()
+        )
+
+    def check_data(self, data):
+        """Raises `ValueError` early, if data for `fit` cannot be what is needed."""
+        run_data.check_images(
+            data,
+            self._device_views,
+            num_replicas=self.distribute_strategy.num_replicas_in_sync,
+        )
+
+    # What a subclass uses.
+
+    def views_of(self, batch):
+        """`(*views, task_ids or None)` of a batch for `fit`, `diagnose` and the like.
+
+        Args:
+            batch: tuple of tensors, of views, which stay, or of images and their
+                seed, of which `augmentation` makes views.
+
+        Raises:
+            ValueError: if there are images and no augmentation, or the reverse.
+        """
+        return self._device_views.of(batch)
+
+    def forward(self, views, *, training):
+        """Passes the views through encoder, projector and head, and makes targets.
+
+        Args:
+            views: tuple of float tensors `(batch, H, W, C)`. Local views that the
+                encoder's fixed image size does not take are resized to it.
+            training: bool.
+
+        Returns:
+            `Forward`.
+        """
+        groups = group_sizes(views)
+        views = [resize_to_fit(view, self.encoder.image_shape) for view in views]
+        targets = None
+        if self.objective.needs.masks_views:
+            views, targets = self.objective.mask_views(views, self.updates)
+        features = map_groups(
+            lambda x: self.encoder.encode(x, training=training), views, groups
+        )
+        embeddings = map_groups(
+            lambda x: self.projector(x, training=training), features, groups
+        )
+        outputs = embeddings
+        if self.head is not None:
+            outputs = map_groups(
+                lambda x: self.head(x, training=training), embeddings, groups
+            )
+        if targets is None:
+            targets = self._targets(views, embeddings, outputs, training)
+        return Forward(views, groups, features, embeddings, outputs, targets)
+
+    def _targets(self, views, embeddings, outputs, training):
+        """The targets of the first two views, without gradient; `None` for none."""
+        needs = self.objective.needs
+        if needs.target is None:
+            return None
+        if needs.target == "momentum":
+            targets = map_groups(
+                lambda x: self.momentum_target(x, training=training), views[:2], [2]
+            )
+        else:
+            targets = (outputs if needs.target_head else embeddings)[:2]
+        if self.target_normalization is not None:
+            targets = map_groups(
+                lambda x: self.target_normalization(x, training=training),
+                targets,
+                [2],
+            )
+        return self._detach_targets(targets)
+
+    def _detach_targets(self, targets):
+        return [ops.stop_gradient(target) for target in targets]
+
+    # What Keras calls.
+
+    def call(self, views, training=False):
+        """Embeddings `(batch, dim)` of views `(B, H, W, C)`, or of raw integers."""
+        views = self.encoder.as_views(views)
+        return self.projector(
+            self.encoder.encode(views, training=training), training=training
+        )
+
+    @unwrapped()
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
+
+        Or, with an `augmentation`, of `(images, seed[, task_ids])`.
+
+        With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
+        `tf.distribute` strategy every replica is given all tasks of what
+        `data.two_views` made. It warns, once, of an inner step that does harm and of
+        factors that diverge. An epoch's line on the screen holds a short choice of
+        numbers, `history` all; `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
+
+        Raises:
+            ValueError: without data, or for sample or class weights, or a validation
+                split, which there is nothing to do with.
+            FloatingPointError: if more than `nonfinite_patience` updates in a row
+                had a NaN or infinite loss or gradient; with the step and the term.
+            ReadingError: if an image of the data cannot be read.
+        """
+        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        check_fit_arguments(arguments)
+        self.check_data(x)
+        self.check_data(arguments.get("validation_data"))
+        if isinstance(x, tf.data.Dataset):
+            arguments.setdefault("shuffle", False)
+        is_list = isinstance(callbacks, keras.callbacks.CallbackList)
+        members = (
+            callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
+        )
+        checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
+        guards = [StopOnNonFinite(self.nonfinite_patience, checkpoint), WarnOfGrowth()]
+        if is_list:
+            for guard in guards:
+                callbacks.append(guard)
+        else:
+            # What is saved must be restored before another callback looks at it.
+            members = sorted(members, key=lambda member: member is not checkpoint)
+            progress = keras.callbacks.ProgbarLogger
+            if not any(isinstance(member, progress) for member in members):
+                # Last, so that it shows what the others measured.
+                guards.append(ShortProgress())
+            callbacks = [*members, *guards]
+        strategy = self.distribute_strategy
+        if checkpoint is None:
+            arguments = run_data.divided(arguments, strategy)
+            return super().fit(**arguments, callbacks=callbacks)
+        steps = run_data.steps_in_epoch(
+            x, arguments.get("steps_per_epoch"), self.steps_per_execution
+        )
+        with checkpoint.resuming(
+            self, steps_per_epoch=steps, data=run_data.describe(x)
+        ) as done:
+            start = done or steps * arguments.get("initial_epoch", 0)
+            arguments["x"] = run_data.from_step(x, start, strategy)
+            arguments["steps_per_epoch"] = steps
+            arguments["initial_epoch"] = start // steps
+            arguments = run_data.divided(arguments, strategy)
+            return super().fit(**arguments, callbacks=callbacks)
+
+    # What saving needs.
+
+    def get_config(self):
+        """The constructor arguments, encoder and projector included."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "objective": keras.saving.serialize_keras_object(self.objective),
+            "projector": keras.saving.serialize_keras_object(self.projector),
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+            "nonfinite_patience": self.nonfinite_patience,
+        }
+
+    def save_pretrainer_parts(self, folder):
+        """Writes all but the encoder and the optimizers; see `saved_parts`."""
+        save_parts(self, folder)
+
+    @classmethod
+    def from_pretrained(cls, repo_id_or_folder, **arguments):
+        """Loads encoder and pretrainer; see `saved_parts.load_pretrainer`."""
+        return load_pretrainer(cls, repo_id_or_folder, **arguments)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The pretrainer that `get_config` described, with fresh weights."""
+        return cls(
+            **{
+                key: keras.saving.deserialize_keras_object(value, custom_objects)
+                if _is_serialized(value)
+                else value
+                for key, value in config.items()
+            }
+        )
+
+
+def _is_serialized(value):
+    """Whether a value of a config is an object, or a list of objects, of Keras."""
+    if isinstance(value, list):
+        return any(_is_serialized(part) for part in value)
+    return isinstance(value, dict) and "class_name" in value

@@ -1,0 +1,176 @@
+"""The batches of a run, from any step on, for every replica of a strategy."""
+
+import math
+import warnings
+
+import tensorflow as tf
+
+from keras_tc2.data.view_stream import Share, ViewDataset
+from keras_tc2.pretraining.core.device_views import holds_images
+
+
+def steps_in_epoch(dataset, steps_per_epoch, steps_per_execution):
+    """How many steps an epoch of a run that may be continued has.
+
+    Args:
+        dataset: what `fit` was given.
+        steps_per_epoch: int, or `None` for all batches of the dataset.
+        steps_per_execution: int.
+
+    Raises:
+        ValueError: if that is not known, or not a multiple of `steps_per_execution`.
+    """
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(
+            "To continue a run, its data must be a `tf.data.Dataset`, such as "
+            f"`data.two_views` gives. Received: {type(dataset).__name__}"
+        )
+    if steps_per_epoch is None:
+        steps_per_epoch = int(dataset.cardinality())
+    if steps_per_epoch < 1:
+        raise ValueError(
+            "To continue a run, the length of its epochs must be known: give `fit` the "
+            "`steps_per_epoch`, or a dataset whose `cardinality()` is known."
+        )
+    if steps_per_epoch % steps_per_execution:
+        raise ValueError(
+            "To continue a run, an epoch must be a multiple of `steps_per_execution`. "
+            f"Received: {steps_per_epoch} steps an epoch, steps_per_execution="
+            f"{steps_per_execution}"
+        )
+    return steps_per_epoch
+
+
+def from_step(dataset, step, strategy):
+    """The batches of a dataset, epoch after epoch without an end, from a step on.
+
+    Each replica gets its part of every batch of `data.two_views`, all tasks in it.
+    Other datasets are divided by Keras.
+    """
+    if not knows_its_steps(dataset):
+        return dataset.repeat().skip(step)
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas == 1:
+        return dataset.from_step(step)
+
+    def of_worker(context):
+        count = num_replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * count
+        return dataset.from_step(step, Share(num_replicas, first, count))
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def describe(dataset):
+    """What tells the data of one run from that of another, as a dict."""
+    if not isinstance(dataset, ViewDataset):
+        return {"element_spec": str(dataset.element_spec)}
+    stream = dataset.stream
+    return {
+        "batch_size": stream.batch_size,
+        "blocks": stream.num_blocks,
+        "seed": stream.seed,
+    }
+
+
+def knows_its_steps(dataset):
+    """Whether it is a `ViewDataset` that can begin at any step."""
+    return isinstance(dataset, ViewDataset) and bool(dataset.order)
+
+
+def divided(arguments, strategy):
+    """Arguments of `fit` whose views of `data.two_views` are divided by their tasks.
+
+    On one device they stay, but for epochs of `steps_per_epoch`: each takes up where
+    the one before has ended.
+    """
+    arguments = dict(arguments)
+    if strategy.num_replicas_in_sync == 1:
+        given = arguments.get("steps_per_epoch") is not None
+        if given and knows_its_steps(arguments.get("x")):
+            arguments["x"] = from_step(arguments["x"], 0, strategy)
+        return arguments
+    steps_of = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
+    for key, steps in steps_of.items():
+        dataset = arguments.get(key)
+        if knows_its_steps(dataset):
+            if arguments.get(steps) is None and dataset.order.length != math.inf:
+                arguments[steps] = dataset.order.length
+            arguments[key] = from_step(dataset, 0, strategy)
+    return arguments
+
+
+def check_images(data, device_views, *, num_replicas):
+    """Looks at whether data fit the augmentation of a pretrainer, if it has one.
+
+    Args:
+        data: what `fit` is given.
+        device_views: `DeviceViews` of the pretrainer.
+        num_replicas: int.
+
+    Raises:
+        ValueError: if there are images and no augmentation, or the reverse, or if a
+            batch cannot be divided over the replicas.
+    """
+    if not isinstance(data, tf.data.Dataset):
+        return
+    parts = data.element_spec
+    parts = parts if isinstance(parts, tuple | list) else (parts,)
+    if isinstance(parts[0], tuple | list):  # Beside labelled images, for BiSSL.
+        parts = parts[0]
+    if not all(hasattr(part, "shape") for part in parts):
+        return
+    device_views.check(parts)
+    if num_replicas == 1 or not holds_images(parts):
+        return
+    if not knows_its_steps(data):
+        raise ValueError(
+            f"Keras would divide the seed of (images, seed) over {num_replicas} "
+            "replicas. Give `fit` what `data.batches` returned, of images whose number "
+            "is known, or views that `data.two_views` made."
+        )
+    share = data.stream.batch_size // num_replicas
+    if share % device_views.num_blocks:
+        raise ValueError(
+            f"Each of {num_replicas} replicas must get an equal block for each of "
+            f"{device_views.num_blocks} recipes. Received: batch_size="
+            f"{data.stream.batch_size}"
+        )
+
+
+def check_blocks(data, num_tasks, num_replicas):
+    """Looks at whether the blocks of batches are the tasks, where blocks are to be.
+
+    Args:
+        data: what `fit` is given.
+        num_tasks: int.
+        num_replicas: int.
+
+    Raises:
+        ValueError: if views come in other blocks. Warns where Keras would divide the
+            blocks of a plain dataset.
+    """
+    if isinstance(data, ViewDataset):
+        check_number_of_blocks(data.stream.num_blocks, num_tasks)
+        return
+    if isinstance(data, tf.data.Dataset) and num_replicas > 1:
+        warnings.warn(
+            f"Keras divides each batch over {num_replicas} replicas as it comes, and "
+            f"each cuts its part into {num_tasks} blocks as tasks: if the blocks of a "
+            "batch have a meaning, such as a recipe each, replicas mix them. Give "
+            "`fit` what `data.two_views` returned, whose blocks it knows.",
+            stacklevel=4,
+        )
+
+
+def check_number_of_blocks(blocks, num_tasks):
+    """Raises `ValueError` if tasks would straddle the blocks of recipes or sources."""
+    if blocks in (1, num_tasks):
+        return
+    raise ValueError(
+        f"The views come in {blocks} blocks, one for each recipe or source, but "
+        f"the batch is split into {num_tasks} blocks as tasks, which would "
+        f"straddle them. Make the model with `num_tasks={blocks}`, or give "
+        f"{num_tasks} recipes as `augmentation`, or a single one. Received: "
+        f"num_tasks={num_tasks}"
+    )

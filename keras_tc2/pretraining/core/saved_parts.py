@@ -1,0 +1,198 @@
+"""What a pretrainer has beside its encoder, to and from a published folder."""
+
+import pathlib
+
+from keras_tc2 import bilevel, hub, objectives
+from keras_tc2.encoders import from_pretrained
+from keras_tc2.layers import ProjectionHead
+from keras_tc2.pretraining.core import saved_augmentation
+
+CONFIG_KEYS = [
+    "pretrainer",
+    "objective",
+    "projector",
+    "task_assignment",
+    "arguments",
+    "weights_sha256",
+]
+# What an encoder or Keras takes care of.
+NOT_PUBLISHED = ("name", "trainable", "dtype", "encoder")
+# Folders of 0.1 have none of these.
+OPTIONAL_KEYS = ["augmentation"]
+# Attributes of a pretrainer that hold weights beside the encoder's.
+PARTS = (
+    "projector",
+    "calibrator",
+    "head",
+    "momentum_target",
+    "target_normalization",
+    "updates",
+)
+TASK_ASSIGNMENTS = (
+    bilevel.BlockAssignment,
+    bilevel.ClusterAssignment,
+    bilevel.GivenAssignment,
+)
+
+
+def save_parts(pretrainer, folder):
+    """Writes all of a pretrainer but its encoder and optimizers.
+
+    Args:
+        pretrainer: `SSLPretrainer` or `TC2Pretrainer`.
+        folder: str or path; made if it is not there.
+
+    Raises:
+        ValueError: if a part is of a class that is not the library's, or an argument
+            is not a number, string or list of these: such could not be loaded
+            without running code.
+    """
+    config = pretrainer.get_config()
+    arguments = {
+        key: value
+        for key, value in config.items()
+        if key not in (*NOT_PUBLISHED, *CONFIG_KEYS, *OPTIONAL_KEYS)
+    }
+    content = {
+        "pretrainer": type(pretrainer).__name__,
+        "objective": _described(pretrainer.objective, _objectives()),
+        "projector": _described(pretrainer.projector, [ProjectionHead]),
+        "task_assignment": None,
+        "arguments": _plain(arguments),
+    }
+    if "task_assignment" in config:
+        assignment = pretrainer.task_assignment
+        content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
+    if pretrainer.augmentation is not None:
+        content["augmentation"] = saved_augmentation.described(pretrainer.augmentation)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    content["weights_sha256"] = hub.save_weights(_parts(pretrainer), folder)
+    hub.write_config(folder, hub.CONFIG_FILE, content)
+
+
+def load_pretrainer(
+    cls,
+    repo_id_or_folder,
+    *,
+    revision=None,
+    token=None,
+    cache_dir=None,
+    force_download=False,
+    local_files_only=False,
+    trainable=True,
+):
+    """Loads a pretrainer: the encoder, and beside it what `save_parts` wrote.
+
+    As safe as `from_pretrained`: classes are the library's own, found by name, and
+    arguments are checked before anything is built.
+
+    Args:
+        cls: the pretrainer's class; the one that was published.
+        repo_id_or_folder: str or path; this and the others as in `from_pretrained`.
+        revision: str or `None`.
+        token: str, bool or `None`.
+        cache_dir: str, path or `None`.
+        force_download: bool.
+        local_files_only: bool.
+        trainable: bool. Whether the encoder's weights train.
+
+    Returns:
+        An uncompiled pretrainer of class `cls`.
+
+    Raises:
+        FileNotFoundError: if the encoder was published without its pretrainer.
+        keras_tc2.hub.HubError: as `from_pretrained`.
+        keras_tc2.hub.FolderError: likewise.
+    """
+    folder = hub.fetch_folder(
+        repo_id_or_folder,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+        parts=[hub.PRETRAINER_FOLDER],
+    )
+    encoder = from_pretrained(folder, trainable=trainable)
+    folder = folder / hub.PRETRAINER_FOLDER
+    if not (folder / hub.CONFIG_FILE).exists():
+        raise FileNotFoundError(
+            f"{str(repo_id_or_folder)!r} holds an encoder without its pretrainer. "
+            "Publish it with `include_pretrainer=pretrainer`, or make a new "
+            f"{cls.__name__} around the encoder."
+        )
+    config = hub.read_config(
+        folder, hub.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
+    )
+    if config["pretrainer"] != cls.__name__:
+        name = hub.check_plain("pretrainer", config["pretrainer"])
+        raise hub.ConfigError(
+            f"The pretrainer in {folder} is a {name}, not a {cls.__name__}."
+        )
+
+    def build():
+        arguments = _checked("arguments", config["arguments"])
+        objective = _made("objective", config["objective"], _objectives())
+        projector = _made("projector", config["projector"], [ProjectionHead])
+        if config["task_assignment"] is not None:
+            arguments["task_assignment"] = _made(
+                "task_assignment", config["task_assignment"], TASK_ASSIGNMENTS
+            )
+        if "augmentation" in config:
+            arguments["augmentation"] = saved_augmentation.made(config["augmentation"])
+        return cls(encoder, objective=objective, projector=projector, **arguments)
+
+    return hub.build_with_weights(
+        build, folder, sha256=config["weights_sha256"], model_of=_parts
+    )
+
+
+def _parts(pretrainer):
+    """The parts of a pretrainer as one model."""
+    found = {name: getattr(pretrainer, name, None) for name in PARTS}
+    return hub.as_model(**{n: part for n, part in found.items() if part is not None})
+
+
+def _objectives():
+    return [type(objectives.get(name)) for name in objectives.names()]
+
+
+def _described(part, classes):
+    if type(part) not in classes:
+        known = ", ".join(cls.__name__ for cls in classes)
+        raise ValueError(
+            f"Only parts of the library are published: {known}. Received: {part!r}. "
+            "Leave out `include_pretrainer`, or keep the pretrainer for yourself with "
+            '`pretrainer.save("pretrainer.keras")`.'
+        )
+    config = part.get_config()
+    for key in ("name", "trainable", "dtype"):
+        config.pop(key, None)
+    return {"name": type(part).__name__, "arguments": _plain(config)}
+
+
+def _plain(arguments):
+    return {
+        key: hub.check_plain(key, list(value) if isinstance(value, tuple) else value)
+        for key, value in arguments.items()
+    }
+
+
+def _checked(name, arguments):
+    if not isinstance(arguments, dict):
+        raise hub.ConfigError(f"`{name}` must be a JSON object.")
+    return {key: hub.check_plain(key, value) for key, value in arguments.items()}
+
+
+def _made(name, description, classes):
+    """An object of one of `classes`, from what `_described` wrote."""
+    if not isinstance(description, dict) or set(description) != {"name", "arguments"}:
+        raise hub.ConfigError(f"`{name}` must hold a name and arguments alone.")
+    by_name = {cls.__name__: cls for cls in classes}
+    if description["name"] not in list(by_name):
+        raise hub.ConfigError(
+            f"`{name}` must be one of {', '.join(by_name)}. "
+            f"Received: {str(description['name'])[:99]}"
+        )
+    return by_name[description["name"]](**_checked(name, description["arguments"]))

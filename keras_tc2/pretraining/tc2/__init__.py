@@ -1,0 +1,1 @@
+"""Task Conflict Calibration: the pretrainer whose tasks serve one another."""

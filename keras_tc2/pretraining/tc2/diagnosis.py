@@ -1,0 +1,102 @@
+"""What the tasks of a batch do to one another, as a training step would see it."""
+
+import itertools
+import operator
+
+import keras
+from keras import ops
+
+from keras_tc2 import bilevel
+from keras_tc2.pretraining.core.batch import split_batch
+from keras_tc2.pretraining.tc2.task_transfer import Transfer
+
+
+def diagnose(model, batch):
+    """See `TC2Pretrainer.diagnose`."""
+    views, task_ids = _checked(model, batch)
+    with keras.StatelessScope():
+        forward = model.forward(views, training=True)
+        order = model._order(forward.features, task_ids)
+        calibrated = model.to_calibrate(forward)
+        factors = model.calibrator and model.calibrator.factors(calibrated)
+
+        def of_each_task(transfer, factors, num_steps):
+            """Values alone are of interest, so first order does."""
+            inner_loop = {**model._inner_loop, "num_steps": num_steps, "order": 1}
+            return transfer.of_each_task(
+                forward, order, factors, training=True, **inner_loop
+            )
+
+        # Gradients and inner losses are those before the first step.
+        tasks = of_each_task(model._transfer, factors, max(1, model.num_inner_steps))
+        found = {"gradient_cosines": bilevel.pairwise_cosines(tasks["inner_gradients"])}
+        if model.num_inner_steps and model.transfer_weight:
+            gaps = tasks["outer_loss"] - tasks["inner_loss"]
+            found["transfer_gap"] = ops.mean(gaps)
+        if model.calibrator:
+            plain = Transfer(model._scope, None, None, model.objective, model.partners)
+            uncalibrated = of_each_task(plain, None, 1)
+            weights = model._weights(factors, calibrated, order, len(views))
+            regularisers = model.calibrator.regularisers(factors, calibrated, weights)
+            found |= {
+                "weights": weights,
+                "reconstruction": regularisers["reconstruction"],
+                "calibration_gain": ops.mean(
+                    uncalibrated["inner_loss"] - tasks["inner_loss"]
+                ),
+            }
+    return found
+
+
+def conflict(model, batches, **options):
+    """See `TC2Pretrainer.conflict`."""
+    same_tasks = model.task_assignment.same_tasks
+    gradients = []
+    for batch in batches:
+        views, task_ids = _checked(model, batch)
+        _check_halves(len(views[0]) // model.num_tasks, same_tasks)
+        gradients.append(_gradients(model, views, task_ids, 2 - same_tasks))
+    return bilevel.TaskConflict(gradients, same_tasks=same_tasks, **options)
+
+
+def _checked(model, batch):
+    """`(views, task_ids)` as tensors, if the model takes such."""
+    batch = tuple(
+        None if part is None else ops.convert_to_tensor(part) for part in batch
+    )
+    views, task_ids = split_batch(model.views_of(batch))
+    model.check_batch(*views, task_ids)
+    return views, task_ids
+
+
+def _check_halves(task_size, same_tasks):
+    if same_tasks or task_size >= 4:
+        return
+    raise ValueError(
+        "Tasks that differ from batch to batch are compared by halves of two images "
+        "or more, so conflict is measured on batches with at least four images a task. "
+        f"Received: {task_size} a task"
+    )
+
+
+def _gradients(model, views, task_ids, halves):
+    """The inner gradients of every half of every task, `(halves, num_tasks, size)`."""
+    with keras.StatelessScope():
+        forward = model.forward(views, training=True)
+        order = model._order(forward.features, task_ids)
+        factors = model.calibrator and model.calibrator.factors(
+            model.to_calibrate(forward)
+        )
+        tasks = model._transfer.tasks(forward, order)
+        size = len(views[0]) // model.num_tasks // halves
+        found = []
+        for half, s in itertools.product(range(halves), range(model.num_tasks)):
+            # Every other image: a rule may sort a task's images by how typical.
+            images = slice(half, half + size * halves, halves)
+            part = keras.tree.map_structure(operator.itemgetter((s, images)), tasks)
+            found.append(model._transfer.gradients(forward, factors, part, s))
+    flat = [
+        ops.concatenate([ops.reshape(g, -1) for g in gradients]) for gradients in found
+    ]
+    flat = ops.convert_to_numpy(ops.stack(flat))
+    return flat.reshape(halves, model.num_tasks, -1)

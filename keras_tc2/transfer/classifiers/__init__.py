@@ -1,0 +1,1 @@
+"""Classifiers on one encoder or several, trained on downstream labels."""

@@ -1,0 +1,1 @@
+"""From encoders and images to features, and what is measured on them."""

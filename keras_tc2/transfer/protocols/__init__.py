@@ -1,0 +1,1 @@
+"""The protocols of `evaluate`: from features and labels to scores."""

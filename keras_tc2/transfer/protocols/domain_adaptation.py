@@ -1,0 +1,82 @@
+"""Domain adaptation: labels of some domains, of the last one images alone."""
+
+import functools
+
+from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune
+from keras_tc2.transfer.protocols.out_of_distribution import domain_scores, domains_of
+from keras_tc2.transfer.protocols.protocol import Protocol
+
+
+def adapt_to_domains(encoder, domains, *, adversarial=True, fine_tuning=None, seed=0):
+    """Accuracy on each domain, when fine-tuned on the labels of all the others.
+
+    The train images of the domain that is left out are the `target_images` of
+    `fine_tune`; its train labels are not used, its test split judges.
+
+    Args:
+        encoder: as in `fine_tune`.
+        domains: dict from domain name to `(train, test)`, each as in `fine_tune`; the
+            same classes and the same shape of images in all.
+        adversarial: bool. `False` leaves the target images out, and everything else as
+            it is: the control. Defaults to `True`.
+        fine_tuning: dict of options of `fine_tune`, or `None` for its defaults.
+            Defaults to `None`.
+        seed: int. Defaults to `0`.
+
+    Returns:
+        Dict from domain name to what `fine_tune` returns.
+
+    Raises:
+        ValueError: if there are fewer than two domains, or as `fine_tune`.
+
+    Example:
+    ```python
+    import numpy as np
+    import keras_tc2 as tc2
+
+    encoder = tc2.encoders.create("convnet", input_shape=(28, 28, 1), widths=(4, 8))
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), "uint8")
+    photo = images, np.arange(20) % 2
+    sketch = 255 - images, np.arange(20) % 2
+    results = tc2.transfer.adapt_to_domains(
+        encoder,
+        {"photo": (photo, photo), "sketch": (sketch, sketch)},
+        fine_tuning={"epochs": 1},
+    )
+    results["sketch"]["accuracy"]
+    ```
+    """
+    if len(domains) < 2:
+        raise ValueError(
+            f"Domain adaptation needs at least two domains. Received: {list(domains)}"
+        )
+    splits = {
+        name: (as_dataset(train), test) for name, (train, test) in domains.items()
+    }
+    results = {}
+    for left_out, (target, test) in splits.items():
+        sources = [train for name, (train, _) in splits.items() if name != left_out]
+        results[left_out] = fine_tune(
+            encoder,
+            functools.reduce(lambda a, b: a.concatenate(b), sources),
+            test,
+            target_images=target if adversarial else None,
+            seed=seed,
+            **(fine_tuning or {}),
+        )
+    return results
+
+
+class DomainAdaptation(Protocol):
+    """The protocol `"domain_adaptation"`: a row for each domain left out."""
+
+    function = staticmethod(adapt_to_domains)
+
+    def __call__(self, downstream):
+        """A score for each domain, and their mean."""
+        parts = domains_of(downstream)
+        images = {n: (p.train_images, p.test_images) for n, p in parts.items()}
+        results = adapt_to_domains(
+            downstream.encoder, images, seed=downstream.seed, **self.options
+        )
+        return domain_scores("domain_adaptation", parts, results)

@@ -1,0 +1,177 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tc2 import encoders, hub, layers, objectives
+from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.pretraining.core.saved_parts import load_pretrainer, save_parts
+from tests import tiny
+from tests.hub.conftest import TOKEN, server  # noqa: F401
+from tests.test_case import TestCase
+
+
+def tc2(**arguments):
+    encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+    return TC2Pretrainer(
+        encoder,
+        **{
+            "objective": objectives.NTXent(0.3),
+            "projector": layers.ProjectionHead(6, hidden_dim=5),
+            **tiny.WHOLE_TC2,
+            "inner_order": 1,
+            "task_assignment": "cluster",
+            **arguments,
+        },
+    )
+
+
+def scrambled(pretrainer):
+    """Every weight away from where it starts."""
+    rng = np.random.default_rng(0)
+    for variable in pretrainer.trainable_variables:
+        variable.assign(variable + 0.1 * rng.normal(size=variable.shape))
+    return pretrainer
+
+
+def views():
+    rng = np.random.default_rng(0)
+    return rng.random((2, 8, 8, 8, 1)).astype("float32")
+
+
+class Published:
+    """What `Encoder.push_to_hub` asks of a pretrainer."""
+
+    def __init__(self, pretrainer):
+        self.pretrainer = pretrainer
+
+    def save_pretrainer_parts(self, folder):
+        save_parts(self.pretrainer, folder)
+
+
+def publish(pretrainer, folder):
+    pretrainer.encoder.push_to_hub(
+        "me/enc", dry_run=folder, include_pretrainer=Published(pretrainer)
+    )
+    return folder
+
+
+class SavedPartsTest(TestCase):
+    def test_losses_and_gradients_are_identical(self, tmp_path):
+        pretrainer = scrambled(tc2())
+        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        expected, gradients = pretrainer.value_and_gradients(*views())
+        losses, again = reloaded.value_and_gradients(*views())
+        for key, value in expected.items():
+            self.assert_close(losses[key], value, atol=0, rtol=0)
+        for a, b in zip(again, gradients, strict=True):
+            self.assert_close(a, b, atol=0, rtol=0)
+
+    def test_arguments_survive(self, tmp_path):
+        pretrainer = tc2(inner_learning_rate=0.7, sparsity_weight=0.5)
+        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        skipped = ("name", "encoder", "projector")
+        a, b = (
+            {k: v for k, v in p.get_config().items() if k not in skipped}
+            for p in (pretrainer, reloaded)
+        )
+        assert a == b
+        assert reloaded.objective.temperature == 0.3
+        assert reloaded.projector.hidden_dim == 5
+
+    def test_revision(self, server):  # noqa: F811
+        for dim in (3, 5):
+            pretrainer = tc2(projector=layers.ProjectionHead(dim))
+            pretrainer.encoder.push_to_hub(
+                "me/enc", token=TOKEN, include_pretrainer=pretrainer
+            )
+            repository = server.repositories["me/enc"]
+            repository.refs[f"dim-{dim}"] = repository.resolve("main")
+        for dim in (3, 5):
+            tagged = TC2Pretrainer.from_pretrained("me/enc", revision=f"dim-{dim}")
+            assert tagged.projector.output_dim == dim
+
+    def test_base_pretrainer(self, tmp_path):
+        encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+        pretrainer = scrambled(SSLPretrainer(encoder, objective="vicreg"))
+        reloaded = load_pretrainer(SSLPretrainer, publish(pretrainer, tmp_path))
+        expected, _ = pretrainer.value_and_gradients(*views())
+        losses, _ = reloaded.value_and_gradients(*views())
+        self.assert_close(losses["loss"], expected["loss"], atol=0, rtol=0)
+
+    @pytest.mark.parametrize("name", ["byol", "dino", "sim_mim"])
+    def test_all_that_an_objective_needs(self, tmp_path, name):
+        pretrainer = scrambled(tc2(objective=name))
+        for variable in pretrainer.non_trainable_variables:
+            variable.assign(variable + 1)
+        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        assert reloaded.momentum_target is not None or name == "sim_mim"
+        pairs = zip(reloaded.variables, pretrainer.variables, strict=True)
+        for a, b in pairs:
+            if "seed" not in b.path:
+                self.assert_close(a, b, atol=0, rtol=0)
+
+    def test_by_the_hub(self, server):  # noqa: F811
+        pretrainer = scrambled(tc2())
+        pretrainer.encoder.push_to_hub(
+            "me/enc", token=TOKEN, include_pretrainer=Published(pretrainer)
+        )
+        encoders.from_pretrained("me/enc")
+        reloaded = load_pretrainer(TC2Pretrainer, "me/enc")
+        for a, b in zip(reloaded.variables, pretrainer.variables, strict=True):
+            self.assert_close(a, b, atol=0, rtol=0)
+
+    def test_published_without(self, tmp_path):
+        tc2().encoder.save_pretrained(tmp_path)
+        with pytest.raises(FileNotFoundError, match="include_pretrainer"):
+            load_pretrainer(TC2Pretrainer, tmp_path)
+
+    def test_another_class(self, tmp_path):
+        publish(tc2(), tmp_path)
+        with pytest.raises(hub.ConfigError, match="a TC2Pretrainer, not a SSLPre"):
+            load_pretrainer(SSLPretrainer, tmp_path)
+
+    def test_parts_of_the_users_own_are_refused(self, tmp_path):
+        pretrainer = tc2(projector=keras.layers.Dense(4))
+        with pytest.raises(ValueError, match=r"published: ProjectionHead.*Dense"):
+            save_parts(pretrainer, tmp_path)
+
+
+class HostilePartsTest(TestCase):
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (
+                {"objective": {"name": "evil.Loss", "arguments": {}}},
+                "`objective` must be one of",
+            ),
+            ({"objective": {"module": "evil", "class_name": "Evil"}}, "alone"),
+            ({"projector": {"name": "Lambda", "arguments": {}}}, "ProjectionHead"),
+            (
+                {"projector": {"name": "ProjectionHead", "arguments": {"dtype": {}}}},
+                "`dtype`",
+            ),
+            (
+                {
+                    "projector": {
+                        "name": "ProjectionHead",
+                        "arguments": {"output_dim": 999_999, "hidden_dim": 999_999},
+                    }
+                },
+                "bytes, but",
+            ),
+            ({"task_assignment": {"name": "x", "arguments": {}}}, "BlockAssignment"),
+            ({"arguments": {"num_tasks": {"module": "os"}}}, "num_tasks"),
+            ({"arguments": {"num_tasks": -1}}, "num_tasks"),
+            ({"arguments": {"nothing": 1}}, "nothing"),
+            ({"arguments": {"encoder": 1}}, "encoder"),
+            ({"registered_name": "evil"}, "unknown keys"),
+        ],
+    )
+    def test_configs(self, tmp_path, changes, message):
+        publish(tc2(), tmp_path)
+        path = tmp_path / "pretrainer" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+        with pytest.raises(hub.FolderError, match=message):
+            load_pretrainer(TC2Pretrainer, tmp_path)

@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_tc2 import transfer
+from keras_tc2.transfer.protocols.dense_probe import mean_iou
+from tests.test_case import TestCase
+
+
+def squares(number, *, size=16, seed=0):
+    """Images with a bright and a dark square on grey, and the classes of pixels."""
+    generator = np.random.default_rng(seed)
+    images = np.full((number, size, size, 1), 100.0)
+    masks = np.zeros((number, size, size), int)
+    for image, mask in zip(images, masks, strict=True):
+        for value, level in ((1, 220.0), (2, 10.0)):
+            # Each in its own half, so that neither covers the other.
+            top = generator.integers(size // 2 - 4)
+            left = (value - 1) * size // 2 + generator.integers(size // 2 - 5)
+            place = slice(top, top + 8), slice(left, left + 6)
+            image[place] = level
+            mask[place] = value
+    images += generator.normal(size=images.shape) * 5
+    return images.astype("uint8"), masks
+
+
+def encoder():
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            keras.layers.Rescaling(1 / 128, offset=-1),
+            keras.layers.Conv2D(
+                16,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=keras.initializers.GlorotUniform(seed=0),
+            ),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+
+
+class DenseProbeTest(TestCase):
+    def test_segments_what_is_linear(self):
+        result = transfer.dense_probe(encoder(), *squares(30), *squares(10, seed=1))
+        assert result["mean_iou"] > 0.8 and result["accuracy"] > 0.9
+        assert result["predictions"].shape == (10, 16, 16)
+        blank = np.zeros((10, 16, 16), int)
+        assert result["mean_iou"] > mean_iou(squares(10, seed=1)[1], blank, 3) + 0.3
+
+    def test_encoder_with_preprocessing_and_a_coarse_map(self):
+        import keras_tc2 as tc2
+
+        wrapped = tc2.encoders.create("convnet", input_shape=(16, 16, 1), widths=(8, 8))
+        result = transfer.dense_probe(wrapped, *squares(20), *squares(5, seed=1))
+        assert result["predictions"].shape == (5, 16, 16)
+        assert result["accuracy"] > 0.5
+
+    def test_test_masks_choose_nothing(self):
+        model, (images, masks) = encoder(), squares(5, seed=1)
+        true, other = (
+            transfer.dense_probe(model, *squares(15), images, given)
+            for given in (masks, masks[::-1])
+        )
+        assert true["regularization"] == other["regularization"]
+
+    def test_batches_do_not_change_it(self):
+        model = encoder()
+        whole, pieces = (
+            transfer.dense_probe(
+                model, *squares(12), *squares(5, seed=1), batch_size=batch_size
+            )
+            for batch_size in (64, 3)
+        )
+        assert np.mean(whole["predictions"] == pieces["predictions"]) > 0.999
+
+    def test_mean_iou(self):
+        masks = np.array([[[0, 0], [1, 1]]])
+        predictions = np.array([[[0, 1], [1, 1]]])
+        # Class 0: 1 of 2; class 1: 2 of 3; class 2 is nowhere.
+        assert mean_iou(masks, predictions, 3) == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+    def test_errors(self):
+        images, masks = squares(6)
+        with pytest.raises(ValueError, match="`test_masks` must be"):
+            transfer.dense_probe(encoder(), images, masks, images, masks[:, :4])
+        flat = keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Flatten()])
+        with pytest.raises(ValueError, match="has no feature map"):
+            transfer.dense_probe(flat, images, masks, images, masks)
