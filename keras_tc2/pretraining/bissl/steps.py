@@ -117,7 +117,12 @@ class BiSSLSteps(BiSSLLevels):
         """In words, the phase of the last step and how far it is."""
         return self.phases.describe(self._steps_done - 1)
 
-    def train_step(self, data):
+    def with_views(self, data):
+        """The batch with views in place of images; ready views stay."""
+        views, images, labels = unpack(data)
+        return self.views_of(unpack_views(views)), (images, labels)
+
+    def train_step_on_views(self, data):
         """One step of the present phase."""
         views, images, labels = unpack(data)
         step = {
@@ -125,8 +130,7 @@ class BiSSLSteps(BiSSLLevels):
             Phase.LOWER: self._lower_step,
             Phase.UPPER: self._upper_step,
         }[self._phase]
-        batch = self.views_of(unpack_views(views))
-        measured, kept, embeddings = step(batch, images, labels)
+        measured, kept, embeddings = step(unpack_views(views), images, labels)
         self.step_count.assign_add(1)
         self._measure(measured, kept, embeddings)
         return reducible(self.get_metrics_result(), self.distribute_strategy)

@@ -140,14 +140,24 @@ class TrainingStep(keras.Model):
         """The compiled step of `fit`: by XLA, or without where XLA is not able to."""
         if self.train_function is not None and not force:
             return self.train_function
-        super().make_train_function(force=True)
-        if self.jit_compile:
-            self.train_function = xla.guarded(self, super().make_train_function)
+        xla.make_train_function(self, super().make_train_function)
         return self.train_function
 
     def train_step(self, data):
-        """One update from one batch."""
-        batch = self.views_of(unpack(data))
+        """One update from one batch, of whose images `augmentation` makes views."""
+        data = self.with_views(data)
+        if xla.compiles_on_views(self):
+            # A new one each time: what it does may hang on more than its arguments.
+            return tf.function(self.train_step_on_views, jit_compile=True)(data)
+        return self.train_step_on_views(data)
+
+    def with_views(self, data):
+        """The batch with views in place of images; ready views stay."""
+        return self.views_of(unpack(data))
+
+    def train_step_on_views(self, data):
+        """One update from one batch of views."""
+        batch = unpack(data)
         losses, embeddings, gradients, state = self._differentiate(batch)
         updates = [
             (

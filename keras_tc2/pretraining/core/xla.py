@@ -29,24 +29,39 @@ def pays(strategy):
     )
 
 
-def guarded(model, make_train_function):
-    """The train function of a model that XLA compiles, and what to do if it cannot.
+def compiles_on_views(model):
+    """Whether XLA gets the step from its views on, not the making of them.
+
+    An augmentation may be anything, and XLA would draw other numbers from a seed. Under
+    a strategy a part of a step cannot be compiled: there XLA gets the whole.
+    """
+    return (
+        model.jit_compile
+        and model.augmentation is not None
+        and not tf.distribute.has_strategy()
+    )
+
+
+def make_train_function(model, make):
+    """Sets the train function of a model, and says what happens if XLA cannot compile.
+
+    If the model `may_run_without_xla`, XLA is asked before the first batch is drawn;
+    the step then runs without it, with a warning. Else the first step raises
+    `ValueError`.
 
     Args:
-        model: a `TrainingStep` with its train function.
-        make_train_function: callable `(force)` that makes that function anew.
-
-    Returns:
-        Train function: from an iterator to logs. If the model `may_run_without_xla`, it
-        asks XLA before it draws the first batch, warns, and runs without.
-
-    Raises:
-        ValueError: from a call, if XLA cannot compile the step but must.
+        model: a `TrainingStep`.
+        make: callable `(force)`, Keras's, that sets the train function.
     """
+    jit_compile = model.jit_compile
+    # What Keras compiles is the whole step.
+    model.jit_compile = jit_compile and not compiles_on_views(model)
+    make(force=True)
+    model.jit_compile = jit_compile
+    if not jit_compile:
+        return
     compiled = _explained(model.train_function)
-    if not model.may_run_without_xla:
-        return compiled
-    chosen = []
+    chosen = [] if model.may_run_without_xla else [compiled]
 
     def train_function(iterator):
         if not chosen:
@@ -60,10 +75,10 @@ def guarded(model, make_train_function):
                     "`compile(jit_compile=False)` spares the attempt.",
                     stacklevel=2,
                 )
-                chosen.append(_without_xla(model, make_train_function))
+                chosen.append(_without_xla(model, make))
         return chosen[0](iterator)
 
-    return train_function
+    model.train_function = train_function
 
 
 def obstacle(model, specs):
@@ -73,13 +88,25 @@ def obstacle(model, specs):
         model: a `TrainingStep`.
         specs: nest of `tf.TensorSpec`s, of a batch.
     """
+    train_step = model.train_step
+    if compiles_on_views(model):
+        train_step = model.train_step_on_views
+        made = tf.function(model.with_views).get_concrete_function(specs)
+        specs = tf.nest.map_structure(
+            lambda x: None if x is None else tf.TensorSpec(x.shape, x.dtype),
+            made.structured_outputs,
+        )
+    # A batch without task ids holds `None` for them.
+    leaves = tf.nest.flatten(specs)
+    parts = [leaf for leaf in leaves if leaf is not None]
 
     @tf.function(jit_compile=True)
     def step(*parts):
-        data = tf.nest.pack_sequence_as(specs, parts)
-        return model.distribute_strategy.run(model.train_step, (data,))
+        parts = iter(parts)
+        filled = [None if leaf is None else next(parts) for leaf in leaves]
+        data = tf.nest.pack_sequence_as(specs, filled)
+        return model.distribute_strategy.run(train_step, (data,))
 
-    parts = tf.nest.flatten(specs)
     # What is raised here is no matter of XLA.
     step.get_concrete_function(*parts)
     try:
@@ -89,9 +116,9 @@ def obstacle(model, specs):
     return None
 
 
-def _without_xla(model, make_train_function):
+def _without_xla(model, make):
     present, model.jit_compile = model.train_function, False
-    make_train_function(force=True)
+    make(force=True)
     without, model.train_function = model.train_function, present
     return without
 
@@ -116,8 +143,13 @@ def _explained(function):
 
 
 def _reason(error):
-    """The operations at fault, if the error names them, else its first line."""
+    """The operations at fault, if the error names them, else its first own line."""
     operations = re.findall(r"No registered '(\w+)' OpKernel for XLA", str(error))
     if operations:
         return "it knows no " + ", ".join(f"`{name}`" for name in sorted({*operations}))
-    return str(error).strip().splitlines()[0].rstrip(".")
+    lines = (line.strip().rstrip(".") for line in str(error).splitlines())
+    around = ("Graph execution error", "Detected at node", "File ", "Stack trace")
+    return next(
+        (line for line in lines if line and not line.startswith(around)),
+        type(error).__name__,
+    )

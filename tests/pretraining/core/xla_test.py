@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import layers, objectives
+from keras_tc2 import augment, data, layers, objectives
 from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from tests import replicas, tiny
 from tests.objectives.small import small
@@ -86,8 +86,10 @@ class EqualityTest(TestCase):
             self.assert_close(others - start, weights - start, rtol=1e-3, atol=1e-4)
 
     @pytest.mark.slow
-    def test_bissl(self):
+    @pytest.mark.parametrize("augmented", [False, True])
+    def test_bissl(self, augmented):
         histories = []
+        images = np.random.default_rng(0).integers(0, 256, (24, 6, 6, 2), "uint8")
         for jit_compile in (False, True):
             keras.utils.set_random_seed(3)
             model = BiSSLTrainer(
@@ -99,11 +101,18 @@ class EqualityTest(TestCase):
                 num_alternations=1,
                 lower_steps=1,
                 upper_steps=1,
+                augmentation=augment.simclr(image_size=6, channels=2)
+                if augmented
+                else None,
             )
             model.compile(jit_compile=jit_compile)
             labelled = (tiny.views()[0], np.arange(8) % 2)
-            data = tf.data.Dataset.from_tensors((tiny.views(), labelled)).repeat(3)
-            histories.append(model.fit(data, verbose=0).history)
+            labelled = tf.data.Dataset.from_tensors(labelled).repeat(3)
+            views = dataset(3)
+            if augmented:
+                views = data.batches(images, batch_size=8, seed=0)
+            both = tf.data.Dataset.zip((views, labelled))
+            histories.append(model.fit(both, verbose=0).history)
         for name, values in histories[0].items():
             self.assert_close(histories[1][name], values, rtol=1e-3, atol=1e-4)
 
@@ -184,6 +193,32 @@ class AutoTest(TestCase):
             model.compile("sgd")
         assert np.isfinite(model.fit(dataset(), verbose=0).history["loss"][0])
         assert model.jit_compile is True
+        assert not [w for w in recwarn if "XLA" in str(w.message)]
+
+
+class AugmentationTest(TestCase):
+    """Views are made outside of what XLA compiles, which cannot compile these."""
+
+    @pytest.mark.parametrize("jit_compile", [True, "auto"])
+    def test_same_views_as_without_xla(self, jit_compile, monkeypatch, recwarn):
+        histories = []
+        for choice in (False, jit_compile):
+            keras.utils.set_random_seed(3)
+            model = SSLPretrainer(
+                tiny.encoder(),
+                objective="nt_xent",
+                projector=layers.ProjectionHead(4, hidden_dim=5),
+                augmentation=augment.simclr(image_size=6, channels=2),
+            )
+            with monkeypatch.context() as patch:
+                patch.setattr(tf.config, "list_physical_devices", lambda *_: [GPU])
+                model.compile(keras.optimizers.SGD(0.05), jit_compile=choice)
+            images = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 2), "uint8")
+            batches = data.batches(images, batch_size=8, seed=0)
+            histories.append(model.fit(batches, verbose=0).history)
+            assert model.jit_compile is bool(choice)
+        for name, values in histories[0].items():
+            self.assert_close(histories[1][name], values, rtol=1e-4, atol=1e-5)
         assert not [w for w in recwarn if "XLA" in str(w.message)]
 
 
