@@ -117,6 +117,16 @@ VARIANTS = {
     ),
     "shared_factors": tc2_arm("TC², shared factors", factors_from_batch=False),
     "weights_per_task": tc2_arm("TC², one W a task", weights_per="task"),
+    "alternating": tc2_arm("TC², θ and φ in turns", alternating=True),
+    # All that is known of MetaCRL and has a counterpart here.
+    "near_metacrl": tc2_arm(
+        "TC², near MetaCRL",
+        factors_from_batch=False,
+        calibrated_part="features",
+        weights_per="task",
+        calibration="gate",
+        alternating=True,
+    ),
     "calibrated_features": tc2_arm(
         "TC², calibrated features", calibrated_part="features"
     ),

@@ -22,6 +22,9 @@ class TrainingStep(keras.Model):
     updates that are skipped because something was not finite.
     """
 
+    # Whether the calibrator is updated after the rest, by the gradient that is then.
+    alternating = False
+
     def compile(
         self,
         optimizer="adam",
@@ -40,7 +43,8 @@ class TrainingStep(keras.Model):
         Args:
             optimizer: Keras optimizer, or its name.
             calibrator_optimizer: Keras optimizer for the calibrator's variables
-                alone, or `None` for one optimizer of all. Defaults to `None`.
+                alone, or `None` for one optimizer of all; for one with the arguments
+                of the other if updates alternate. Defaults to `None`.
             metrics: Keras metrics; each is given the embeddings of view 1 as
                 `y_true` and those of view 2 as `y_pred`, so that
                 `keras.metrics.CosineSimilarity()` tells how well the views agree.
@@ -77,6 +81,10 @@ class TrainingStep(keras.Model):
         self.calibrator_optimizer = calibrator_optimizer and keras.optimizers.get(
             calibrator_optimizer
         )
+        if self.alternating and self.calibrator_optimizer is None:
+            self.calibrator_optimizer = type(self.optimizer).from_config(
+                self.optimizer.get_config()
+            )
         if self.calibrator_optimizer and isinstance(
             self.optimizer, keras.optimizers.LossScaleOptimizer
         ):
@@ -159,7 +167,19 @@ class TrainingStep(keras.Model):
         """One update from one batch of views."""
         batch = unpack(data)
         losses, embeddings, gradients, state = self._differentiate(batch)
-        updates = [
+        updates = self._updates(gradients)
+        finite = self._finite_terms(batch, losses)
+        now = updates[:1] if self.alternating else updates
+        kept, applied = self._update(finite, now, state)
+        if self.alternating:
+            _, _, gradients, _ = self._differentiate(batch)
+            self._update_calibrator(kept, self._updates(gradients)[1])
+        self._follow_update(applied)
+        return self._update_metrics(losses, embeddings, kept)
+
+    def _updates(self, gradients):
+        """List of `(optimizer, gradients, variables)`, scaled for the optimizer."""
+        return [
             (
                 optimizer,
                 self._scaled_for(optimizer, self._of(variables, gradients)),
@@ -167,10 +187,14 @@ class TrainingStep(keras.Model):
             )
             for optimizer, variables in self.optimized_variables
         ]
-        finite = self._finite_terms(batch, losses)
-        kept, applied = self._update(finite, updates, state)
-        self._follow_update(applied)
-        return self._update_metrics(losses, embeddings, kept)
+
+    def _update_calibrator(self, kept, update):
+        """The second half of an alternating step, if the first was kept."""
+        optimizer, gradients, variables = update
+        scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        finite = all_replicas(_all_finite(gradients) | scales_loss)
+        gradients = _overflown_together(optimizer, gradients)
+        apply_if(kept & finite, [(optimizer, gradients, variables)])
 
     def _of(self, variables, gradients):
         """The gradients of some variables, from those of all trainable ones."""

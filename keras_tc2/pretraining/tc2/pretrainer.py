@@ -36,9 +36,9 @@ class TC2Pretrainer(Pretrainer):
         + sparsity_weight · mean |W|
 
     and its gradient, through the inner step, updates θ (encoder and projector) and φ
-    (calibrator) together. What of this is published [1] and what is the library's
-    reading is in the README's table. With `transfer_weight=0` and
-    `calibration="none"` it is `SSLPretrainer`.
+    (calibrator) together, or one after the other (`alternating`). What of this is
+    published [1] and what is the library's reading is in a table of `docs/method.md`.
+    With `transfer_weight=0` and `calibration="none"` it is `SSLPretrainer`.
 
     The defaults are not the whole method but its best established part, tasks that
     are clusters of similar images, without calibration (no W, V) and inner step
@@ -92,6 +92,9 @@ class TC2Pretrainer(Pretrainer):
         reconstruction_weight: float >= 0. Defaults to `1.0`.
         orthogonality_weight: float >= 0. Defaults to `1.0`.
         sparsity_weight: float >= 0. λ_s. Defaults to `0.01`.
+        alternating: bool. Whether a step updates θ first, and then φ by its gradient at
+            the new θ, for the price of two gradients, or both together. Defaults to
+            `False`.
         base_weight: float >= 0. Defaults to `1.0`.
         transfer_weight: float >= 0. Defaults to `1.0`.
         task_assignment: `"blocks"`, `"cluster"`, `"given"`, or a
@@ -158,6 +161,7 @@ class TC2Pretrainer(Pretrainer):
         reconstruction_weight=1.0,
         orthogonality_weight=1.0,
         sparsity_weight=0.01,
+        alternating=False,
         base_weight=1.0,
         transfer_weight=1.0,
         task_assignment="cluster",
@@ -202,6 +206,7 @@ class TC2Pretrainer(Pretrainer):
         self.orthogonality_weight = non_negative(
             "orthogonality_weight", orthogonality_weight
         )
+        self.alternating = alternating
         self.sparsity_weight = non_negative("sparsity_weight", sparsity_weight)
         self.base_weight = non_negative("base_weight", base_weight)
         self.transfer_weight = non_negative("transfer_weight", transfer_weight)
@@ -249,6 +254,7 @@ class TC2Pretrainer(Pretrainer):
             "factors_from_batch=False": not self.factors_from_batch,
             'weights_per="task"': self.weights_per == "task",
             "calibrate_base=True": self.calibrate_base,
+            "alternating=True": self.alternating,
             'calibrated_part="features"': self.calibrated_part == "features",
         }
         asked = [f"`{argument}`" for argument, value in wanted.items() if value]
@@ -513,6 +519,7 @@ class TC2Pretrainer(Pretrainer):
             "reconstruction_weight": self.reconstruction_weight,
             "orthogonality_weight": self.orthogonality_weight,
             "sparsity_weight": self.sparsity_weight,
+            "alternating": self.alternating,
             "base_weight": self.base_weight,
             "transfer_weight": self.transfer_weight,
             "task_assignment": keras.saving.serialize_keras_object(

@@ -135,14 +135,19 @@ class LocalTasksTest(TestCase):
             self.assert_close(after.numpy(), expected, rtol=1e-8, atol=1e-10)
 
     @pytest.mark.parametrize(
-        "scope", ["projector", pytest.param("encoder", marks=pytest.mark.slow)]
+        "arguments",
+        [
+            {"inner_scope": "projector"},
+            {"alternating": True},
+            pytest.param({"inner_scope": "encoder"}, marks=pytest.mark.slow),
+        ],
     )
-    def test_synchronised_layers_stay_local_in_the_inner_step(self, float64, scope):
+    def test_synchronised_layers_stay_local_in_the_inner_step(self, float64, arguments):
         """Equal halves: global statistics are local ones, so replicas are one half."""
 
         def build():
             objective = NTXent(0.5)
-            return pretrainer("tc2", objective=objective, inner_scope=scope)
+            return pretrainer("tc2", objective=objective, **arguments)
 
         one, many = on_replicas(2, build)
         half = tiny.views(4, dtype="float64")

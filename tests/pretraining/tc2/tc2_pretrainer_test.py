@@ -359,6 +359,57 @@ class StateTest(TestCase):
         assert np.any(np.asarray(twin.encoder.network.get_layer("tiny").weights[3]))
 
 
+class AlternatingTest(TestCase):
+    def test_the_calibrator_follows_by_its_gradient_at_the_new_weights(self, float64):
+        model, twin = pretrainer(alternating=True), pretrainer()
+        plain = pretrainer()
+        for other in (twin, plain):
+            other.set_weights(model.get_weights())
+        views = tiny.views(dtype="float64")
+        model.compile(
+            keras.optimizers.SGD(0.1), calibrator_optimizer=keras.optimizers.SGD(0.3)
+        )
+        model.fit(tf.data.Dataset.from_tensors(views), verbose=0)
+        calibrator = {id(variable) for variable in twin.calibrator_variables}
+        moving = [np.array(v) for v in model.non_trainable_variables]
+        for rate, of_calibrator in ((0.1, False), (0.3, True)):
+            _, gradients = twin.value_and_gradients(*views)
+            for variable, gradient in zip(
+                twin.trainable_variables, gradients, strict=True
+            ):
+                if (id(variable) in calibrator) == of_calibrator:
+                    variable.assign(variable - rate * gradient)
+        for a, b in zip(
+            model.trainable_variables, twin.trainable_variables, strict=True
+        ):
+            self.assert_close(a, b, rtol=1e-8, atol=1e-10)
+        # Batch statistics are taken over once.
+        plain.compile(keras.optimizers.SGD(0.1))
+        plain.fit(tf.data.Dataset.from_tensors(views), verbose=0)
+        for a, b in zip(moving, plain.non_trainable_variables, strict=True):
+            self.assert_close(a, b)
+
+    def test_has_two_optimizers_with_the_same_arguments(self):
+        model = pretrainer(alternating=True)
+        model.compile(keras.optimizers.AdamW(0.02, beta_1=0.7))
+        first, second = model.optimizer, model.calibrator_optimizer
+        assert first is not second
+        config = first.get_config()
+        assert second.get_config() == config and config["beta_1"] == 0.7
+        model.fit(tf.data.Dataset.from_tensors(tiny.views()).repeat(3), verbose=0)
+        assert int(first.iterations) == int(second.iterations) == 3
+
+    def test_what_is_not_finite_updates_neither(self):
+        model = pretrainer(alternating=True, nonfinite_patience=1)
+        model.compile("sgd")
+        before = model.get_weights()
+        view_1, view_2 = tiny.views()
+        view_1 = np.where(np.arange(6)[:, None] == 2, np.nan, view_1).astype("float32")
+        model.fit(tf.data.Dataset.from_tensors((view_1, view_2)), verbose=0)
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 class BlocksOfDataTest(TestCase):
     """Tasks that are blocks must be those of the data."""
 
@@ -399,6 +450,7 @@ class ArgumentsTest(TestCase):
             "reconstruction_weight": 2.0,
             "orthogonality_weight": 3.0,
             "sparsity_weight": 0.5,
+            "alternating": True,
             "base_weight": 0.25,
             "transfer_weight": 0.75,
             "task_assignment": ClusterAssignment(7),
@@ -460,6 +512,7 @@ class ArgumentsTest(TestCase):
             {"weights_per": "task"},
             {"calibrate_base": 1},
             {"calibrated_part": "features"},
+            {"alternating": True},
         ],
     )
     def test_refuses_how_to_calibrate_without_calibration(self, arguments):
