@@ -19,6 +19,7 @@ from keras_tc2.callbacks.checkpoint_file import (
     write_checkpoint,
 )
 from keras_tc2.callbacks.run_state import configuration, differences, variables
+from keras_tc2.compat import set_epochs_done
 from keras_tc2.pretraining.core.workers import workers
 
 MAX_DIFFERENCES = 10
@@ -207,7 +208,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     def _restore_history(self):
         # Keras empties this list when training begins, after `on_train_begin` here.
         if self._history:
-            self.model.history.epoch = list(range(self._done // self._steps_per_epoch))
+            set_epochs_done(self.model, self._done // self._steps_per_epoch)
             self._history = {}
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -9,6 +9,8 @@ import re
 
 import tensorflow as tf
 
+from keras_tc2.compat import change_class, overrides, variant_tensor
+
 # What an assertion of this package begins with, so that it is told from others.
 MARK = "keras_tc2: "
 RAISED = re.compile(
@@ -76,11 +78,12 @@ class ReadDataset(tf.data.Dataset):
 
     def __init__(self, dataset):
         self._dataset = dataset
-        super().__init__(dataset._variant_tensor)
+        super().__init__(variant_tensor(dataset))
         for name, value in vars(dataset).items():
             if name.startswith("_keras_tc2"):
                 setattr(self, name, value)
 
+    @overrides(tf.data.Dataset, "_inputs")
     def _inputs(self):
         return [self._dataset]
 
@@ -101,7 +104,7 @@ class ReadDataset(tf.data.Dataset):
         """An iterator of TensorFlow's, but for the errors."""
         iterator = super().__iter__()
         # Keras needs the very class, or one derived from it.
-        iterator.__class__ = _unwrapping(type(iterator))
+        change_class(iterator, _unwrapping(type(iterator)))
         return iterator
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_tc2.compat import all_layers
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import with_checked_values
 from keras_tc2.encoders.publishable import Publishable
@@ -266,5 +267,5 @@ def _plain(name):
 def _computes_in_float16(model):
     return any(
         getattr(layer, "compute_dtype", None) == "float16"
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
     )

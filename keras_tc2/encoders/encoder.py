@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.compat import all_layers
 from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.network import in_float32
@@ -231,7 +232,7 @@ class Encoder(Publishable, keras.Model):
             # A recipe knows nothing of what was frozen since.
             config["frozen_layers"] = [
                 position
-                for position, layer in enumerate(self.network._flatten_layers())
+                for position, layer in enumerate(all_layers(self.network))
                 if not layer.trainable
             ]
         return config
@@ -249,7 +250,7 @@ class Encoder(Publishable, keras.Model):
             frozen = set(config.pop("frozen_layers", ()))
             encoder = create_from_recipe(recipe, **config)
             if frozen:
-                for position, layer in enumerate(encoder.network._flatten_layers()):
+                for position, layer in enumerate(all_layers(encoder.network)):
                     layer.trainable = position not in frozen
             return encoder
         network = keras.saving.deserialize_keras_object(config.pop("network"))

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_tc2.compat import all_layers, change_class
+
 
 def copy_of(encoder):
     """A new encoder with the same architecture, weights and frozen layers.
@@ -29,11 +31,9 @@ def copy_of(encoder):
             "`get_config` and register it with "
             "`keras.saving.register_keras_serializable`."
         ) from error
-    for layer, twin in zip(
-        encoder._flatten_layers(), copy._flatten_layers(), strict=True
-    ):
+    for layer, twin in zip(all_layers(encoder), all_layers(copy), strict=True):
         if isinstance(layer, type(twin)):
-            twin.__class__ = layer.__class__
+            change_class(twin, type(layer))
         if isinstance(layer, keras.layers.BatchNormalization):
             twin.synchronized = layer.synchronized
         twin.trainable = layer.trainable

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.compat import overrides
 from keras_tc2.layers.fused_normalization import SMALLEST_EPSILON, fused_normalization
 from keras_tc2.layers.moments import exact_moments
 
@@ -63,6 +64,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return self._reduction_axes == [0, 1, 2]
 
     # Keras calls this for the moments of a training batch; inputs are float32 or wider.
+    @overrides(keras.layers.BatchNormalization, "_moments")
     def _moments(self, inputs, mask):
         if mask is not None:
             mask = ops.cast(ops.expand_dims(mask, axis=-1), "bool")

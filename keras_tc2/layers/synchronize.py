@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_tc2.compat import all_layers
 from keras_tc2.layers.twice_differentiable import make_twice_differentiable
 
 
@@ -30,7 +31,7 @@ def synchronize(model):
     keras_tc2.layers.synchronize(encoder)
     ```
     """
-    for layer in make_twice_differentiable(model)._flatten_layers():
+    for layer in all_layers(make_twice_differentiable(model)):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
     return model

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_tc2.compat import all_layers, change_class
 from keras_tc2.layers.batch_normalization import BatchNormalization
 from keras_tc2.layers.convolution import Conv2D
 from keras_tc2.layers.group_normalization import GroupNormalization
@@ -49,9 +50,9 @@ def make_twice_differentiable(model):
     assert keras_tc2.layers.stock_normalizations(model) == []
     ```
     """
-    for layer in _all_layers(model):
+    for layer in all_layers(model):
         if type(layer) in REPLACED_LAYERS:
-            layer.__class__ = REPLACED_LAYERS[type(layer)]
+            change_class(layer, REPLACED_LAYERS[type(layer)])
     return model
 
 
@@ -72,7 +73,7 @@ def stock_normalizations(model):
     Returns:
         List of str, the path of each such layer (its name if it is not built).
     """
-    return [layer.path or layer.name for layer in _all_layers(model) if _inexact(layer)]
+    return [layer.path or layer.name for layer in all_layers(model) if _inexact(layer)]
 
 
 def _inexact(layer):
@@ -82,7 +83,3 @@ def _inexact(layer):
         return True
     stock, exact = tuple(EXACT_LAYERS), tuple(EXACT_LAYERS.values())
     return isinstance(layer, stock) and not isinstance(layer, exact)
-
-
-def _all_layers(model):
-    return list(model._flatten_layers())

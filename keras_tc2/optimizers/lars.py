@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import non_negative, positive, probability
+from keras_tc2.compat import variable_index
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -82,7 +83,7 @@ class LARS(keras.optimizers.Optimizer):
         """Moves one variable."""
         gradient = ops.cast(gradient, variable.dtype)
         learning_rate = ops.cast(learning_rate, variable.dtype)
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         velocity = self.velocities[index]
         if not self._excluded[index]:
             gradient = gradient + self.l2_weight_decay * variable

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.compat import call_for_each_replica
 from keras_tc2.pixels import DARK, TOLERANCE
 from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
 
@@ -195,7 +196,7 @@ def apply_if(finite, optimizers_gradients_variables):
 
     def apply_across_replicas(strategy, finite, gradients):
         def apply():
-            strategy.extended.call_for_each_replica(apply_on_replica, args=(gradients,))
+            call_for_each_replica(strategy, apply_on_replica, (gradients,))
             return True
 
         first = strategy.experimental_local_results(finite)[0]

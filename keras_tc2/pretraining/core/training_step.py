@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.bilevel import value_and_gradients
+from keras_tc2.compat import overrides
 from keras_tc2.pretraining.core import xla
 from keras_tc2.pretraining.core.arguments import check_compile_arguments
 from keras_tc2.pretraining.core.batch import split_batch, unpack
@@ -137,6 +138,7 @@ class TrainingStep(keras.Model):
         own = {"loss", *(tracker.name for tracker in trackers)}
         return trackers + [m for m in super().metrics if m.name not in own]
 
+    @overrides(keras.Model, "_maybe_symbolic_build")
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: all is built by now.
 

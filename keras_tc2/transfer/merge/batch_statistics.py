@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
+from keras_tc2.compat import all_layers
 from keras_tc2.transfer.features.extraction import batched_images
 
 
@@ -12,7 +13,7 @@ def batch_normalizations(encoder):
     """The layers of an encoder that hold moving statistics, in order."""
     return [
         layer
-        for layer in encoder._flatten_layers()
+        for layer in all_layers(encoder)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
 
