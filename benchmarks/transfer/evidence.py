@@ -263,7 +263,11 @@ def main(_):
     unknown = set(FLAGS.stages) - set(STAGES)
     if unknown:
         raise ValueError(f"--stages takes any of {list(STAGES)}. Received: {unknown}")
-    for stage in FLAGS.stages or STAGES:
+    stages = FLAGS.stages or list(STAGES)
+    scripts = [CLAIMED[stage].data for stage in stages if stage in CLAIMED]
+    if "pictures_data.py" in scripts and not FLAGS.icons_dir:
+        raise ValueError("Give --icons_dir, or name --stages that need no pictures.")
+    for stage in stages:
         folder, arguments = STAGES[stage]
         claimed = CLAIMED.get(stage)
         if claimed:
