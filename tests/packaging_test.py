@@ -169,7 +169,9 @@ class ArchivesTest(TestCase):
         assert set(tracked) - packed <= {".gitignore"}
         (wheel,) = tmp_path.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            tops = {name.split("/")[0] for name in archive.namelist()}
+            names = archive.namelist()
+        tops = {name.split("/")[0] for name in names}
+        assert "keras_tc2/py.typed" in names
         assert {name for name in tops if not name.endswith(".dist-info")} == {
             "keras_tc2"
         }

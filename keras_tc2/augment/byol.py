@@ -9,7 +9,7 @@ from keras_tc2.augment.recipe_parts import blur_layers, color_layers
 from keras_tc2.augment.views import Views
 
 
-def byol(*, image_size, channels=3):
+def byol(*, image_size: int, channels: int = 3) -> Views:
     """The two asymmetric recipes of BYOL: the second view is solarised.
 
     As table 6 of [1]: crop, flip, jitter (0.4, 0.4, 0.2, 0.1; probability 0.8) and

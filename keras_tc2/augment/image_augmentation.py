@@ -1,7 +1,11 @@
 """What every augmentation shares: the pure call, its seeds and the range of pixels."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from keras_tc2.annotations import Config, Shape, Tensor
 
 
 class ImageAugmentation(keras.layers.Layer):
@@ -53,12 +57,12 @@ class ImageAugmentation(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, *, seed=None, **kwargs):
+    def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def augment(self, images, seed):
+    def augment(self, images: Tensor, seed: Tensor) -> Tensor:
         """Augments `images` with the randomness of `seed` alone.
 
         Args:
@@ -70,29 +74,29 @@ class ImageAugmentation(keras.layers.Layer):
         """
         return self.transform(to_unit_range(images), tf.convert_to_tensor(seed))
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Returns augmented images; `images` are float32 in [0, 1]."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement `transform(images, seed)`."
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates nothing: augmentations have no variables but the seed's."""
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         """Augments with the next seed of the layer's generator."""
         return self.augment(images, tf.cast(self.seed_generator.next(), tf.int32))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the views for a shape of images."""
         return tuple(input_shape)
 
-    def compute_output_spec(self, images):
+    def compute_output_spec(self, images: Tensor) -> keras.KerasTensor:
         """Shape and dtype of the views."""
         shape = self.compute_output_shape(images.shape)
         return keras.KerasTensor(shape, dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {**super().get_config(), "seed": self.seed}
 

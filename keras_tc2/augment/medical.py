@@ -8,7 +8,7 @@ from keras_tc2.augment.random_resized_crop import RandomResizedCrop
 from keras_tc2.augment.recipe_parts import blur_layers
 
 
-def medical(*, image_size, channels=1):
+def medical(*, image_size: int, channels: int = 1) -> Pipeline:
     """A mild recipe for radiographs and alike: upright, and intensity means something.
 
     Crop of 50 to 100 % of the area, horizontal flip, brightness and contrast by up to

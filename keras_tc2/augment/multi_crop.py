@@ -5,7 +5,9 @@ from keras_tc2.augment.byol import asymmetric_recipe
 from keras_tc2.augment.views import Views
 
 
-def multi_crop(*, image_size, local_size, num_local=6, channels=3):
+def multi_crop(
+    *, image_size: int, local_size: int, num_local: int = 6, channels: int = 3
+) -> Views:
     """Two global views and some small local ones, as in DINO.
 
     The global views keep 40 to 100 % of the area, the local ones 5 to 40 %. Jitter

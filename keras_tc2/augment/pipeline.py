@@ -1,9 +1,13 @@
 """Pipeline: augmentations one after the other."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 
 
@@ -44,12 +48,19 @@ class Pipeline(ImageAugmentation):
     ```
     """
 
-    def __init__(self, layers, *, channels=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        layers: Sequence[ImageAugmentation],
+        *,
+        channels: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.layers = check_augmentations("layers", layers)
         self.channels = channels and checks.integer("channels", channels)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Applies the layers, each with its own seed."""
         if self.channels not in (None, images.shape[-1]):
             raise ValueError(
@@ -62,19 +73,19 @@ class Pipeline(ImageAugmentation):
             images = layer.augment(images, tf.random.fold_in(seed, place))
         return images
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the views for a shape of images."""
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
         return {**super().get_config(), "layers": layers, "channels": self.channels}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """Builds the layer, and the layers in it, from `get_config`."""
         layers = [
             keras.saving.deserialize_keras_object(layer) for layer in config["layers"]

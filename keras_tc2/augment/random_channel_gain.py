@@ -1,8 +1,11 @@
 """RandomChannelGain: a brightness factor for each channel of each image."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import Config, Range, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.ranges import factor_range, number_or_pair
 
@@ -38,17 +41,19 @@ class RandomChannelGain(ImageAugmentation):
     ```
     """
 
-    def __init__(self, *, gain=0.2, seed=None, **kwargs):
+    def __init__(
+        self, *, gain: Range = 0.2, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.gain = number_or_pair(gain)
         self._factors = factor_range("gain", gain)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Scales every channel."""
         shape = (tf.shape(images)[0], 1, 1, images.shape[-1])
         factors = tf.random.stateless_uniform(shape, seed, *self._factors)
         return tf.minimum(images * factors, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {**super().get_config(), "gain": self.gain}

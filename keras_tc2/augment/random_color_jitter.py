@@ -1,9 +1,12 @@
 """RandomColorJitter: brightness, contrast, saturation and hue of each image."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Range, Tensor
 from keras_tc2.augment.color import (
     scale_brightness,
     scale_contrast,
@@ -84,15 +87,15 @@ class RandomColorJitter(ImageAugmentation):
     def __init__(
         self,
         *,
-        brightness=0.0,
-        contrast=0.0,
-        saturation=0.0,
-        hue=0.0,
-        probability=1.0,
-        random_order=False,
-        seed=None,
-        **kwargs,
-    ):
+        brightness: Range = 0.0,
+        contrast: Range = 0.0,
+        saturation: Range = 0.0,
+        hue: Range = 0.0,
+        probability: float = 1.0,
+        random_order: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.brightness = number_or_pair(brightness)
         self.contrast = number_or_pair(contrast)
@@ -107,7 +110,7 @@ class RandomColorJitter(ImageAugmentation):
             shift_range("hue", hue),
         )
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Changes the images that `seed` chooses."""
         seeds = tf.unstack(tf.random.split(seed, 6))
         channels = images.shape[-1]
@@ -136,7 +139,7 @@ class RandomColorJitter(ImageAugmentation):
         chosen = draw_events(images, seeds[5], self.probability)
         return transform_some(images, chosen, jitter)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -1,10 +1,14 @@
 """RandomGaussianBlur: blurs each image by its own width."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.per_image import draw_events, draw_uniform, transform_some
 from keras_tc2.augment.ranges import interval
@@ -54,12 +58,12 @@ class RandomGaussianBlur(ImageAugmentation):
     def __init__(
         self,
         *,
-        sigma=(0.1, 2.0),
-        kernel_size=None,
-        probability=0.5,
-        seed=None,
-        **kwargs,
-    ):
+        sigma: Sequence[float] = (0.1, 2.0),
+        kernel_size: int | None = None,
+        probability: float = 0.5,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.sigma = interval("sigma", sigma, low=0, open_low=True)
         self.kernel_size = kernel_size
@@ -72,7 +76,7 @@ class RandomGaussianBlur(ImageAugmentation):
             )
         self.probability = checks.probability("probability", probability)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Blurs the images that `seed` chooses."""
         radius = self._radius(images.shape)
         sigma_seed, event_seed = tf.unstack(tf.random.split(seed, 2))
@@ -103,7 +107,7 @@ class RandomGaussianBlur(ImageAugmentation):
             )
         return radius
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

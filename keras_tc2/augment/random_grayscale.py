@@ -1,9 +1,12 @@
 """RandomGrayscale: drops the colour of some images."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.augment.color import scale_saturation, warn_skipped
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.per_image import draw_events
@@ -39,11 +42,13 @@ class RandomGrayscale(ImageAugmentation):
     ```
     """
 
-    def __init__(self, *, probability=0.2, seed=None, **kwargs):
+    def __init__(
+        self, *, probability: float = 0.2, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.probability = checks.probability("probability", probability)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Greys the images that `seed` chooses."""
         if images.shape[-1] != 3:
             warn_skipped("RandomGrayscale", images.shape[-1])
@@ -51,6 +56,6 @@ class RandomGrayscale(ImageAugmentation):
         chosen = draw_events(images, seed, self.probability)
         return scale_saturation(images, tf.where(chosen, 0.0, 1.0))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {**super().get_config(), "probability": self.probability}

@@ -1,9 +1,12 @@
 """RandomHorizontalFlip: mirrors left and right."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.per_image import draw_events, transform_some
 
@@ -36,15 +39,17 @@ class RandomHorizontalFlip(ImageAugmentation):
     ```
     """
 
-    def __init__(self, *, probability=0.5, seed=None, **kwargs):
+    def __init__(
+        self, *, probability: float = 0.5, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.probability = checks.probability("probability", probability)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Mirrors the images that `seed` chooses."""
         chosen = draw_events(images, seed, self.probability)
         return transform_some(images, chosen, lambda some, _: tf.reverse(some, [2]))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {**super().get_config(), "probability": self.probability}

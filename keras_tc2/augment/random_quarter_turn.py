@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.per_image import draw_uniform, transform_groups
 
@@ -37,7 +38,7 @@ class RandomQuarterTurn(ImageAugmentation):
     ```
     """
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Turns each image by 0 to 3 quarters."""
         height, width = images.shape[1:3]
         if height != width:

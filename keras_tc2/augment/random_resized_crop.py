@@ -1,11 +1,14 @@
 """RandomResizedCrop: a random box of each image, resized to one size."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.ranges import interval, number_or_pair
 from keras_tc2.augment.resampling import INTERPOLATIONS, crop_and_resize
@@ -58,14 +61,14 @@ class RandomResizedCrop(ImageAugmentation):
 
     def __init__(
         self,
-        size,
+        size: int | Sequence[int],
         *,
-        area_range=(0.08, 1.0),
-        aspect_range=(3 / 4, 4 / 3),
-        interpolation="bilinear",
-        seed=None,
-        **kwargs,
-    ):
+        area_range: Sequence[float] = (0.08, 1.0),
+        aspect_range: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.size = number_or_pair(size)
         sides = self.size if isinstance(self.size, tuple) else (size, size)
@@ -83,13 +86,13 @@ class RandomResizedCrop(ImageAugmentation):
             "interpolation", interpolation, INTERPOLATIONS
         )
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Cuts and resizes the boxes that `boxes` draws."""
         boxes = self.boxes(tf.shape(images), seed)
         views = crop_and_resize(images, boxes, self._sides, self.interpolation)
         return tf.ensure_shape(views, self.compute_output_shape(images.shape))
 
-    def boxes(self, image_shape, seed):
+    def boxes(self, image_shape: Tensor, seed: Tensor) -> Tensor:
         """Draws the boxes that `augment` cuts for this seed.
 
         Args:
@@ -132,11 +135,11 @@ class RandomResizedCrop(ImageAugmentation):
         left = place[:, 1] * (width - box_width)
         return tf.stack([top, left, box_height, box_width], axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the views for a shape of images."""
         return (input_shape[0], *self._sides, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

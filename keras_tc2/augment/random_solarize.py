@@ -1,9 +1,12 @@
 """RandomSolarize: inverts the bright pixels of some images."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.per_image import draw_events, transform_some
 
@@ -43,12 +46,19 @@ class RandomSolarize(ImageAugmentation):
         - [1] Grill et al., 2020, arXiv 2006.07733, appendix B
     """
 
-    def __init__(self, *, threshold=0.5, probability=0.2, seed=None, **kwargs):
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.5,
+        probability: float = 0.2,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.threshold = checks.probability("threshold", threshold)
         self.probability = checks.probability("probability", probability)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> Tensor:
         """Solarises the images that `seed` chooses."""
         chosen = draw_events(images, seed, self.probability)
         return transform_some(images, chosen, self._solarize)
@@ -56,7 +66,7 @@ class RandomSolarize(ImageAugmentation):
     def _solarize(self, images, _):
         return tf.where(images < self.threshold, images, 1.0 - images)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -11,7 +11,7 @@ from keras_tc2.augment.random_vertical_flip import RandomVerticalFlip
 from keras_tc2.augment.recipe_parts import blur_layers
 
 
-def satellite(*, image_size, channels=12):
+def satellite(*, image_size: int, channels: int = 12) -> Pipeline:
     """A recipe for images from above with any number of spectral bands.
 
     Crop of 25 to 100 % of the area, all eight symmetries of the square, a gain of up

@@ -1,14 +1,24 @@
 """show_views: a picture of what an augmentation makes of some images."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_tc2 import checks
-from keras_tc2.augment.image_augmentation import to_unit_range
+from keras_tc2.annotations import Array, Figure, PathLike, Tensor
+from keras_tc2.augment.image_augmentation import ImageAugmentation, to_unit_range
 from keras_tc2.augment.pipeline import check_augmentations
 from keras_tc2.augment.views import Views
 
 
-def show_views(images, augmentation, *, num_images=8, seed=0, path=None):
+def show_views(
+    images: Array | Tensor,
+    augmentation: ImageAugmentation | Sequence[ImageAugmentation],
+    *,
+    num_images: int = 8,
+    seed: int = 0,
+    path: PathLike | None = None,
+) -> Figure:
     """Draws images above and their views below, a column for each image.
 
     To look at before training: are the views still recognisable, and are they

@@ -1,5 +1,7 @@
 """simclr: the recipe of SimCLR, and its version for small images."""
 
+from collections.abc import Sequence
+
 from keras_tc2 import checks
 from keras_tc2.augment.pipeline import Pipeline
 from keras_tc2.augment.random_gaussian_blur import RandomGaussianBlur
@@ -10,13 +12,13 @@ from keras_tc2.augment.recipe_parts import blur_layers, color_layers
 
 def simclr(
     *,
-    image_size,
-    channels=3,
-    strength=1.0,
-    area_range=(0.08, 1.0),
-    blur=None,
-    interpolation="bilinear",
-):
+    image_size: int,
+    channels: int = 3,
+    strength: float = 1.0,
+    area_range: Sequence[float] = (0.08, 1.0),
+    blur: bool | None = None,
+    interpolation: str = "bilinear",
+) -> Pipeline:
     """The augmentation of SimCLR: one recipe for both views.
 
     Random resized crop, horizontal flip, colour jitter (0.8 s, 0.8 s, 0.8 s, 0.2 s
@@ -85,7 +87,7 @@ def simclr(
     )
 
 
-def small_images(*, image_size, channels=3):
+def small_images(*, image_size: int, channels: int = 3) -> Pipeline:
     """SimCLR for images of about 28 to 64 pixels: half strength, milder crop, no blur.
 
     Args:

@@ -44,7 +44,9 @@ GREY_TASKS = _FIRST_GREY_TASKS + tuple(
 )
 
 
-def simclr_tasks(*, image_size, num_tasks=4, channels=3):
+def simclr_tasks(
+    *, image_size: int, num_tasks: int = 4, channels: int = 3
+) -> list[Pipeline]:
     """Recipes derived from SimCLR's that differ from each other, one for each task.
 
     Given to `data.two_views` as a list, block m of every batch is augmented by recipe

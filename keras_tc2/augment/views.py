@@ -1,8 +1,12 @@
 """Views: one recipe for each view of an image."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.augment.image_augmentation import ImageAugmentation
 from keras_tc2.augment.pipeline import check_augmentations
 
@@ -41,34 +45,40 @@ class Views(ImageAugmentation):
     ```
     """
 
-    def __init__(self, recipes, *, seed=None, **kwargs):
+    def __init__(
+        self,
+        recipes: Sequence[ImageAugmentation],
+        *,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.recipes = check_augmentations("recipes", recipes)
 
-    def transform(self, images, seed):
+    def transform(self, images: Tensor, seed: Tensor) -> tuple[Tensor, ...]:
         """The views, each with its own seed."""
         return tuple(
             recipe.augment(images, tf.random.fold_in(seed, place))
             for place, recipe in enumerate(self.recipes)
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, ...]:
         """The shape of the views for a shape of images."""
         return tuple(
             recipe.compute_output_shape(input_shape) for recipe in self.recipes
         )
 
-    def compute_output_spec(self, images):
+    def compute_output_spec(self, images: Tensor) -> tuple[keras.KerasTensor, ...]:
         """Shape and dtype of the views."""
         return tuple(recipe.compute_output_spec(images) for recipe in self.recipes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         recipes = [keras.saving.serialize_keras_object(x) for x in self.recipes]
         return {**super().get_config(), "recipes": recipes}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """Builds the layer, and the layers in it, from `get_config`."""
         recipes = [keras.saving.deserialize_keras_object(x) for x in config["recipes"]]
         return cls(**{**config, "recipes": recipes})

@@ -121,7 +121,7 @@ def _unwrapping(iterator_class):
     return _CLASSES[iterator_class]
 
 
-_CLASSES = {}
+_CLASSES: dict[type, type] = {}
 
 
 def _ours(message):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,7 +22,7 @@ class StepOrder:
 
     length: int | float
     epochs: int | float
-    run: callable
+    run: Callable[[Any], Any]
 
     def __bool__(self):
         """Whether there is a step."""

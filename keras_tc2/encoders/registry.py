@@ -1,10 +1,13 @@
 """The encoders that can be asked for by name."""
 
 import inspect
+from collections.abc import Callable
+
+import keras
 
 from keras_tc2.checks import did_you_mean
 
-_BUILDERS = {}
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
 
 def register(name):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.compat import overrides
 from keras_tc2.layers.fused_normalization import SMALLEST_EPSILON, fused_normalization
 from keras_tc2.layers.moments import exact_moments
@@ -35,7 +36,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         - [1] Ioffe and Szegedy, 2015, arXiv 1502.03167, algorithm 1
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor = None
+    ) -> Tensor:
         """Normalises by the batch's moments in training, else by the moving ones."""
         if not (training and self.trainable) or mask is not None or not self._fuses:
             return super().call(inputs, training=training, mask=mask)

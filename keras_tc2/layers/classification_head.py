@@ -1,7 +1,10 @@
 """The linear head that turns features into logits."""
 
+from typing import Any
+
 import keras
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.layers.batch_normalization import BatchNormalization
 
@@ -42,13 +45,13 @@ class ClassificationHead(keras.layers.Layer):
 
     def __init__(
         self,
-        num_classes,
+        num_classes: int,
         *,
-        standardize=True,
-        kernel_initializer="glorot_uniform",
-        dtype=None,
-        **kwargs,
-    ):
+        standardize: bool = True,
+        kernel_initializer: str | keras.Initializer = "glorot_uniform",
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         dtype = keras.backend.result_type(policy.compute_dtype, "float32")
         super().__init__(dtype=dtype, **kwargs)
@@ -56,7 +59,7 @@ class ClassificationHead(keras.layers.Layer):
         self.standardize = standardize
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         """Creates the layers, once the width of the features is known."""
         self.standardization = None
         if self.standardize:
@@ -71,17 +74,17 @@ class ClassificationHead(keras.layers.Layer):
         )
         self.dense.build(features_shape)
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         """The logits."""
         if self.standardization is not None:
             features = self.standardization(features, training=training)
         return self.dense(features)
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> Shape:
         """`(batch, num_classes)`."""
         return (*features_shape[:-1], self.num_classes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Tensor
+
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
 class Conv2D(keras.layers.Conv2D):
@@ -16,7 +18,7 @@ class Conv2D(keras.layers.Conv2D):
     with TensorFlow 2.21). The gradient of a sum is not merged.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Convolution, bias, activation."""
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:

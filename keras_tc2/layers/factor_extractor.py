@@ -1,8 +1,11 @@
 """The factor-extraction network f_v: generative factors shared by all tasks."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.precision import at_least_float32, l2_normalize
 
@@ -56,12 +59,14 @@ class FactorExtractor(keras.layers.Layer):
         - [2] Wang et al., 2024, arXiv 2312.05771
     """
 
-    def __init__(self, num_factors, *, from_batch=True, **kwargs):
+    def __init__(
+        self, num_factors: int, *, from_batch: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.num_factors = integer("num_factors", num_factors)
         self.from_batch = from_batch
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: Shape) -> None:
         """Creates Q, and A, B and O, once the width d of the embeddings is known."""
         dim = embeddings_shape[-1]
         self.queries = self.add_weight(
@@ -79,7 +84,7 @@ class FactorExtractor(keras.layers.Layer):
             shape=(dim, dim), initializer="zeros", name="output_kernel"
         )
 
-    def call(self, embeddings):
+    def call(self, embeddings: Tensor) -> Tensor:
         """The factors V."""
         if not self.from_batch:
             return l2_normalize(at_least_float32(self.queries))
@@ -103,11 +108,11 @@ class FactorExtractor(keras.layers.Layer):
         update = ops.matmul(ops.matmul(attended, values), output) / dim
         return l2_normalize(queries + update)
 
-    def compute_output_shape(self, embeddings_shape):
+    def compute_output_shape(self, embeddings_shape: Shape) -> Shape:
         """`(num_factors, dim)`."""
         return (self.num_factors, embeddings_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor
+
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
 class GradientReversal(keras.layers.Layer):
@@ -30,7 +32,7 @@ class GradientReversal(keras.layers.Layer):
         - [1] Ganin et al., 2016, arXiv 1505.07818
     """
 
-    def call(self, inputs, factor=1.0):
+    def call(self, inputs: Tensor, factor: float = 1.0) -> Tensor:
         """The inputs."""
         inputs = tf.convert_to_tensor(inputs)
         factor = tf.cast(factor, inputs.dtype)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.layers.moments import exact_moments
 from keras_tc2.precision import at_least_float32
 
@@ -27,7 +28,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
         - [1] Wu and He, 2018, arXiv 1803.08494, equations 1 to 7
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Normalises each sample and group; `(batch, ...)` in, the same shape out."""
         x = at_least_float32(inputs)
         rank = len(x.shape)

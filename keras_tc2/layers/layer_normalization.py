@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.layers.moments import exact_moments
 from keras_tc2.precision import at_least_float32
 
@@ -26,7 +27,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
         - [1] Ba et al., 2016, arXiv 1607.06450, equation 4
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Normalises each sample over `axis`; `(...)` in, the same shape out."""
         if self.rms_scaling:
             return super().call(inputs)

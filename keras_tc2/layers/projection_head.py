@@ -1,7 +1,10 @@
 """The projection head g, which maps features to the embeddings objectives act on."""
 
+from typing import Any
+
 import keras
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.layers.batch_normalization import BatchNormalization
 
@@ -49,14 +52,14 @@ class ProjectionHead(keras.layers.Layer):
 
     def __init__(
         self,
-        output_dim=64,
+        output_dim: int = 64,
         *,
-        hidden_dim=None,
-        num_layers=2,
-        batch_normalization=True,
-        synchronized=False,
-        **kwargs,
-    ):
+        hidden_dim: int | None = None,
+        num_layers: int = 2,
+        batch_normalization: bool = True,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.output_dim = integer("output_dim", output_dim)
         if hidden_dim is not None:
@@ -66,7 +69,7 @@ class ProjectionHead(keras.layers.Layer):
         self.batch_normalization = batch_normalization
         self.synchronized = synchronized
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         """Creates the blocks, once the width of the features is known."""
         hidden_dim = self.hidden_dim or features_shape[-1]
         self.blocks = []
@@ -89,7 +92,7 @@ class ProjectionHead(keras.layers.Layer):
             block.build(shape)
             shape = block.compute_output_shape(shape)
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         """The embeddings."""
         x = features
         for block in self.blocks:
@@ -99,11 +102,11 @@ class ProjectionHead(keras.layers.Layer):
                 x = block(x)
         return x
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> Shape:
         """`(batch, output_dim)`."""
         return (*features_shape[:-1], self.output_dim)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

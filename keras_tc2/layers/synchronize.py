@@ -2,11 +2,12 @@
 
 import keras
 
+from keras_tc2.annotations import AnyLayer
 from keras_tc2.compat import all_layers
 from keras_tc2.layers.twice_differentiable import make_twice_differentiable
 
 
-def synchronize(model):
+def synchronize(model: AnyLayer) -> AnyLayer:
     """Makes every batch normalisation of `model`, at any depth, synchronised; in place.
 
     Under a `tf.distribute` strategy the statistics of a batch are then those of all

@@ -1,8 +1,11 @@
 """The task calibrator: factors, weights, calibrated embeddings, regularisers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, one_of
 from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.weight_extractor import WeightExtractor
@@ -88,17 +91,17 @@ class TaskCalibrator(keras.layers.Layer):
 
     def __init__(
         self,
-        num_tasks,
+        num_tasks: int,
         *,
-        num_factors,
-        factors_from_batch,
-        calibration,
-        nonnegative_weights,
-        task_embedding,
-        weights_per,
-        hidden_dim=None,
-        **kwargs,
-    ):
+        num_factors: int,
+        factors_from_batch: bool,
+        calibration: str,
+        nonnegative_weights: bool,
+        task_embedding: bool,
+        weights_per: str,
+        hidden_dim: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_tasks = integer("num_tasks", num_tasks)
         self.calibration = one_of("calibration", calibration, _COMBINATIONS)
@@ -130,7 +133,7 @@ class TaskCalibrator(keras.layers.Layer):
             name="weight_extractor",
         )
 
-    def build(self, embeddings_shape, tasks_shape=None):
+    def build(self, embeddings_shape: Shape, tasks_shape: Shape | None = None) -> None:
         """Builds f_v and f_w, and creates the task embeddings."""
         shape = (None, embeddings_shape[-1])
         self.factor_extractor.build(shape)
@@ -142,11 +145,11 @@ class TaskCalibrator(keras.layers.Layer):
                 name="task_embeddings",
             )
 
-    def factors(self, embeddings):
+    def factors(self, embeddings: Tensor) -> Tensor:
         """V = f_v(Z): `(batch, dim)` to `(num_factors, dim)`."""
         return self.factor_extractor(embeddings)
 
-    def weights_on(self, factors, embeddings, tasks):
+    def weights_on(self, factors: Tensor, embeddings: Tensor, tasks: Tensor) -> Tensor:
         """W = f_w(z + e_s) Vᵀ.
 
         Args:
@@ -167,7 +170,7 @@ class TaskCalibrator(keras.layers.Layer):
             embeddings = embeddings + ops.dot(one_hot, table)
         return self.weight_extractor(embeddings, factors)
 
-    def calibrate(self, factors, embeddings, tasks):
+    def calibrate(self, factors: Tensor, embeddings: Tensor, tasks: Tensor) -> Tensor:
         """The calibrated embeddings ẑ; arguments as those of `weights_on`.
 
         Returns:
@@ -176,7 +179,9 @@ class TaskCalibrator(keras.layers.Layer):
         weights = self.weights_on(factors, embeddings, tasks)
         return self._combine(at_least_float32(embeddings), weights, factors)
 
-    def regularisers(self, factors, embeddings, weights):
+    def regularisers(
+        self, factors: Tensor, embeddings: Tensor, weights: Tensor
+    ) -> dict[str, Tensor]:
         """The three parts of L_tc2, as functions of f_v and f_w alone.
 
         reconstruction: ‖Z − Z VᵀV‖² / ‖Z‖², the share of the embeddings that the
@@ -208,7 +213,7 @@ class TaskCalibrator(keras.layers.Layer):
             "sparsity": ops.mean(ops.abs(weights)),
         }
 
-    def call(self, embeddings, tasks):
+    def call(self, embeddings: Tensor, tasks: Tensor) -> dict[str, Tensor]:
         """Factors, weights, calibrated embeddings and regularisers at once."""
         factors = self.factors(embeddings)
         weights = self.weights_on(factors, embeddings, tasks)
@@ -223,7 +228,7 @@ class TaskCalibrator(keras.layers.Layer):
         mix = ops.matmul(weights, factors)
         return _COMBINATIONS[self.calibration](embeddings, mix)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_tc2.annotations import AnyLayer
 from keras_tc2.compat import all_layers, change_class
 from keras_tc2.layers.batch_normalization import BatchNormalization
 from keras_tc2.layers.convolution import Conv2D
@@ -20,7 +21,7 @@ EXACT_LAYERS = {
 REPLACED_LAYERS = {**EXACT_LAYERS, keras.layers.Conv2D: Conv2D}
 
 
-def make_twice_differentiable(model):
+def make_twice_differentiable(model: AnyLayer) -> AnyLayer:
     """Makes every normalisation of `model`, at any depth, exact; in place.
 
     Each stock Keras batch, layer or group normalisation becomes the layer of the same
@@ -56,7 +57,7 @@ def make_twice_differentiable(model):
     return model
 
 
-def stock_normalizations(model):
+def stock_normalizations(model: keras.Layer) -> list[str]:
     """Names the normalisations of `model`, at any depth, wrong when derived twice.
 
     These are the stock Keras batch, layer and group normalisations and subclasses of

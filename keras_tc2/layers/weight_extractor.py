@@ -1,8 +1,11 @@
 """The weight-extraction network f_w: each sample's own weights on the factors."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.precision import at_least_float32
 
@@ -48,7 +51,14 @@ class WeightExtractor(keras.layers.Layer):
         - [1] arXiv 2511.13787
     """
 
-    def __init__(self, *, hidden_dim=None, residual=False, nonnegative=False, **kwargs):
+    def __init__(
+        self,
+        *,
+        hidden_dim: int | None = None,
+        residual: bool = False,
+        nonnegative: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if hidden_dim is not None:
             integer("hidden_dim", hidden_dim)
@@ -62,7 +72,9 @@ class WeightExtractor(keras.layers.Layer):
         self.residual = residual
         self.nonnegative = nonnegative
 
-    def build(self, embeddings_shape, factors_shape=None):
+    def build(
+        self, embeddings_shape: Shape, factors_shape: Shape | None = None
+    ) -> None:
         """Creates the perceptron, once the width of the embeddings is known."""
         dim = embeddings_shape[-1]
         hidden_dim = self.hidden_dim or dim
@@ -75,7 +87,7 @@ class WeightExtractor(keras.layers.Layer):
         self.hidden.build((None, dim))
         self.output_layer.build((None, hidden_dim))
 
-    def call(self, embeddings, factors):
+    def call(self, embeddings: Tensor, factors: Tensor) -> Tensor:
         """The weights W."""
         embeddings = at_least_float32(embeddings)
         codes = at_least_float32(self.output_layer(self.hidden(embeddings)))
@@ -84,11 +96,13 @@ class WeightExtractor(keras.layers.Layer):
         weights = ops.matmul(codes, ops.transpose(at_least_float32(factors)))
         return ops.relu(weights) if self.nonnegative else weights
 
-    def compute_output_shape(self, embeddings_shape, factors_shape):
+    def compute_output_shape(
+        self, embeddings_shape: Shape, factors_shape: Shape
+    ) -> Shape:
         """`(batch, num_factors)`."""
         return (embeddings_shape[0], factors_shape[0])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

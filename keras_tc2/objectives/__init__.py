@@ -3,7 +3,10 @@
 A new objective is a new file, and one line in each list here.
 """
 
+from collections.abc import Callable
+
 from keras_tc2 import checks
+from keras_tc2.annotations import Tensor
 from keras_tc2.objectives.barlow_twins import BarlowTwins, barlow_twins
 from keras_tc2.objectives.byol import BYOL, byol
 from keras_tc2.objectives.dcl import DCL, dcl
@@ -45,12 +48,14 @@ _ALIASES = {
 }
 
 
-def names():
+def names() -> list[str]:
     """The names that `get` knows, sorted."""
     return sorted(_BY_NAME)
 
 
-def get(identifier):
+def get(
+    identifier: str | Objective | type[Objective] | Callable[..., Tensor],
+) -> Objective:
     """An objective, from its name, its class, a function, or as it is.
 
     Args:
@@ -69,8 +74,7 @@ def get(identifier):
     for name, cls in _BY_NAME.items():
         if identifier is globals()[name]:
             return cls()
-    is_function = callable(identifier) and not isinstance(identifier, type)
-    if is_function and not isinstance(identifier, Objective):
+    if callable(identifier) and not isinstance(identifier, type | Objective):
         return FunctionObjective(identifier)
     return checks.made("objective", identifier, Objective, _BY_NAME, aliases=_ALIASES)
 

@@ -1,8 +1,11 @@
 """Barlow Twins: the cross-correlation of two views drawn to the identity."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import non_negative
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.needs import Needs
@@ -10,7 +13,9 @@ from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import at_least_float32
 
 
-def barlow_twins(embeddings_1, embeddings_2, *, redundancy_weight):
+def barlow_twins(
+    embeddings_1: Tensor, embeddings_2: Tensor, *, redundancy_weight: float
+) -> Tensor:
     """Redundancy reduction between the dimensions of two views.
 
     Equation 1 of [1], with C the cross-correlation of equation 2,
@@ -85,16 +90,16 @@ class BarlowTwins(Objective):
 
     needs = Needs(min_batch_size=2)
 
-    def __init__(self, redundancy_weight=0.005, **kwargs):
+    def __init__(self, redundancy_weight: float = 0.005, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.redundancy_weight = non_negative("redundancy_weight", redundancy_weight)
 
-    def compute_loss(self, embeddings_1, embeddings_2):
+    def compute_loss(self, embeddings_1: Tensor, embeddings_2: Tensor) -> Tensor:
         """`barlow_twins` of the embeddings."""
         return barlow_twins(
             embeddings_1, embeddings_2, redundancy_weight=self.redundancy_weight
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {"redundancy_weight": self.redundancy_weight, **super().get_config()}

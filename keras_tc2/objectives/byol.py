@@ -1,8 +1,12 @@
 """BYOL: a predictor foretells what a slow copy of the model gives; no negatives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
@@ -10,7 +14,9 @@ from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
 from keras_tc2.precision import l2_normalize
 
 
-def byol(predictions_1, predictions_2, targets_1, targets_2):
+def byol(
+    predictions_1: Tensor, predictions_2: Tensor, targets_1: Tensor, targets_2: Tensor
+) -> Tensor:
     """Squared distance of normalised predictions and targets, over crossed views.
 
     Equation 2 of [1], symmetrised as it says below, averaged over the batch:
@@ -85,13 +91,18 @@ class BYOL(MomentumObjective):
     needs = Needs(target="momentum")
 
     def __init__(
-        self, *, hidden_dim=None, batch_normalization=True, momentum=0.99, **kwargs
-    ):
+        self,
+        *,
+        hidden_dim: int | None = None,
+        batch_normalization: bool = True,
+        momentum: float | Callable[[Tensor], Tensor] = 0.99,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(momentum=momentum, **kwargs)
         self.hidden_dim = checked_hidden_dim(hidden_dim)
         self.batch_normalization = batch_normalization
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The predictor."""
         return make_predictor(
             embedding_dim,
@@ -100,11 +111,13 @@ class BYOL(MomentumObjective):
             synchronized=self.gather,
         )
 
-    def compute_loss(self, predictions_1, predictions_2, *, targets):
+    def compute_loss(
+        self, predictions_1: Tensor, predictions_2: Tensor, *, targets: Any
+    ) -> Tensor:
         """`byol` of predictions and targets."""
         return byol(predictions_1, predictions_2, *targets)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "hidden_dim": self.hidden_dim,

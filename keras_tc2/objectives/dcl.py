@@ -1,8 +1,11 @@
 """DCL, decoupled contrastive learning: NT-Xent without the positive below the line."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import positive
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.needs import Needs
@@ -10,7 +13,13 @@ from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import l2_normalize
 
 
-def dcl(embeddings_1, embeddings_2, *, temperature, sigma=None):
+def dcl(
+    embeddings_1: Tensor,
+    embeddings_2: Tensor,
+    *,
+    temperature: float,
+    sigma: float | None = None,
+) -> Tensor:
     """Decoupled contrastive loss of two views.
 
     Equation 6 of [1], averaged over images and views k:
@@ -92,12 +101,14 @@ class DCL(Objective):
 
     needs = Needs(min_batch_size=2)
 
-    def __init__(self, temperature=0.1, *, sigma=None, **kwargs):
+    def __init__(
+        self, temperature: float = 0.1, *, sigma: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.temperature = positive("temperature", temperature)
         self.sigma = sigma if sigma is None else positive("sigma", sigma)
 
-    def compute_loss(self, embeddings_1, embeddings_2):
+    def compute_loss(self, embeddings_1: Tensor, embeddings_2: Tensor) -> Tensor:
         """`dcl` of the embeddings."""
         return dcl(
             embeddings_1,
@@ -106,7 +117,7 @@ class DCL(Objective):
             sigma=self.sigma,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "temperature": self.temperature,

@@ -1,8 +1,12 @@
 """DINO: a student foretells the sharpened, centred output of a momentum teacher."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, positive, probability
 from keras_tc2.objectives.centring import Centring
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
@@ -13,7 +17,13 @@ from keras_tc2.objectives.prototypes import Prototypes
 from keras_tc2.precision import at_least_float32
 
 
-def dino(student_outputs, teacher_outputs, *, student_temperature, teacher_temperature):
+def dino(
+    student_outputs: Tensor,
+    teacher_outputs: Tensor,
+    *,
+    student_temperature: float,
+    teacher_temperature: float,
+) -> Tensor:
     """Cross-entropy of the student's and the teacher's distributions.
 
     Equations 2 and 3 of [1], averaged over all pairs of a global view x, which the
@@ -96,29 +106,29 @@ class DINO(MomentumObjective):
 
     def __init__(
         self,
-        output_dim=1024,
+        output_dim: int = 1024,
         *,
-        student_temperature=0.1,
-        teacher_temperature=0.04,
-        centre_momentum=0.9,
-        momentum=0.996,
-        **kwargs,
-    ):
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.04,
+        centre_momentum: float = 0.9,
+        momentum: float | Callable[[Tensor], Tensor] = 0.996,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(momentum=momentum, **kwargs)
         self.output_dim = integer("output_dim", output_dim)
         self.student_temperature = positive("student_temperature", student_temperature)
         self.teacher_temperature = positive("teacher_temperature", teacher_temperature)
         self.centre_momentum = probability("centre_momentum", centre_momentum)
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The prototypes."""
         return Prototypes(self.output_dim, name="prototypes")
 
-    def make_target_normalization(self):
+    def make_target_normalization(self) -> keras.Layer | None:
         """The centring."""
         return Centring(self.centre_momentum, name="centring")
 
-    def compute_loss(self, *student_outputs, targets):
+    def compute_loss(self, *student_outputs: Tensor, targets: Any) -> Tensor:
         """`dino` of student and teacher."""
         return dino(
             student_outputs,
@@ -127,7 +137,7 @@ class DINO(MomentumObjective):
             teacher_temperature=self.teacher_temperature,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "output_dim": self.output_dim,

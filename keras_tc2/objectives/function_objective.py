@@ -1,9 +1,12 @@
 """A loss of one's own, given as a bare function."""
 
 import inspect
+from collections.abc import Callable
+from typing import Self
 
 import keras
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.objectives.objective import Objective
 
 
@@ -38,15 +41,17 @@ class FunctionObjective(Objective):
     ```
     """
 
-    def __init__(self, function, *, gather=False):
+    def __init__(
+        self, function: Callable[[Tensor, Tensor], Tensor], *, gather: bool = False
+    ) -> None:
         super().__init__(gather=gather)
         self.function = checked_function(function)
 
-    def compute_loss(self, embeddings_1, embeddings_2):
+    def compute_loss(self, embeddings_1: Tensor, embeddings_2: Tensor) -> Tensor:
         """What the function returns."""
         return self.function(embeddings_1, embeddings_2)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),
@@ -54,7 +59,7 @@ class FunctionObjective(Objective):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The objective that `get_config` described."""
         function = keras.saving.deserialize_keras_object(config["function"])
         return cls(**{**config, "function": function})

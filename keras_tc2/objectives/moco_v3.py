@@ -1,8 +1,12 @@
 """MoCo v3: contrast against the keys of a momentum encoder, within the batch."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import positive
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.momentum_objective import MomentumObjective
@@ -11,7 +15,14 @@ from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
 from keras_tc2.precision import l2_normalize
 
 
-def moco_v3(queries_1, queries_2, keys_1, keys_2, *, temperature):
+def moco_v3(
+    queries_1: Tensor,
+    queries_2: Tensor,
+    keys_1: Tensor,
+    keys_2: Tensor,
+    *,
+    temperature: float,
+) -> Tensor:
     """Symmetric contrastive loss of queries on the keys of the other view.
 
     Algorithm 1 of [1]: ctr(q1, k2) + ctr(q2, k1), with
@@ -100,19 +111,19 @@ class MoCoV3(MomentumObjective):
 
     def __init__(
         self,
-        temperature=0.2,
+        temperature: float = 0.2,
         *,
-        hidden_dim=None,
-        batch_normalization=True,
-        momentum=0.99,
-        **kwargs,
-    ):
+        hidden_dim: int | None = None,
+        batch_normalization: bool = True,
+        momentum: float | Callable[[Tensor], Tensor] = 0.99,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(momentum=momentum, **kwargs)
         self.temperature = positive("temperature", temperature)
         self.hidden_dim = checked_hidden_dim(hidden_dim)
         self.batch_normalization = batch_normalization
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The predictor."""
         return make_predictor(
             embedding_dim,
@@ -121,11 +132,13 @@ class MoCoV3(MomentumObjective):
             synchronized=self.gather,
         )
 
-    def compute_loss(self, queries_1, queries_2, *, targets):
+    def compute_loss(
+        self, queries_1: Tensor, queries_2: Tensor, *, targets: Any
+    ) -> Tensor:
         """`moco_v3` of queries and keys."""
         return moco_v3(queries_1, queries_2, *targets, temperature=self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "temperature": self.temperature,

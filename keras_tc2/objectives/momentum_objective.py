@@ -1,7 +1,11 @@
 """What objectives with a momentum target share: the argument `momentum`."""
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import keras
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import probability
 from keras_tc2.objectives.objective import Objective
 
@@ -19,11 +23,13 @@ class MomentumObjective(Objective):
         ValueError: if `momentum` is neither.
     """
 
-    def __init__(self, *, momentum, **kwargs):
+    def __init__(
+        self, *, momentum: float | Callable[[Tensor], Tensor], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum if callable(momentum) else _number(momentum)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         momentum = self.momentum
         if callable(momentum):
@@ -31,7 +37,7 @@ class MomentumObjective(Objective):
         return {"momentum": momentum, **super().get_config()}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The objective that `get_config` described."""
         momentum = config["momentum"]
         if isinstance(momentum, dict):

@@ -1,8 +1,11 @@
 """NT-Xent, the contrastive objective of SimCLR."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import positive
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.needs import Needs
@@ -10,7 +13,9 @@ from keras_tc2.objectives.objective import Objective
 from keras_tc2.precision import l2_normalize
 
 
-def nt_xent(embeddings_1, embeddings_2, *, temperature):
+def nt_xent(
+    embeddings_1: Tensor, embeddings_2: Tensor, *, temperature: float
+) -> Tensor:
     """Normalised temperature-scaled cross-entropy between two views.
 
     Each of the 2B embeddings must tell the other view of its image among the other
@@ -86,14 +91,14 @@ class NTXent(Objective):
 
     needs = Needs(min_batch_size=2)
 
-    def __init__(self, temperature=0.2, **kwargs):
+    def __init__(self, temperature: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.temperature = positive("temperature", temperature)
 
-    def compute_loss(self, embeddings_1, embeddings_2):
+    def compute_loss(self, embeddings_1: Tensor, embeddings_2: Tensor) -> Tensor:
         """`nt_xent` of the embeddings."""
         return nt_xent(embeddings_1, embeddings_2, temperature=self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {"temperature": self.temperature, **super().get_config()}

@@ -1,8 +1,12 @@
 """The interface of a base self-supervised objective."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.precision import at_least_float32
 
@@ -48,19 +52,19 @@ class Objective:
 
     needs = Needs()
 
-    def __init__(self, *, gather=False):
+    def __init__(self, *, gather: bool = False) -> None:
         self.gather = gather
 
     # What a subclass gives.
 
-    def compute_loss(self, *outputs, targets=None):
+    def compute_loss(self, *outputs: Any, targets: Any = None) -> Tensor:
         """The loss of what is given, on this replica alone.
 
         Without targets, `compute_loss(embeddings_1, embeddings_2)` is enough.
         """
         raise TypeError(f"{type(self).__name__} must override `compute_loss`.")
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """A new trainable layer from embeddings to outputs, or `None`.
 
         Args:
@@ -72,11 +76,13 @@ class Objective:
         """
         return None
 
-    def make_target_normalization(self):
+    def make_target_normalization(self) -> keras.Layer | None:
         """A new layer without trainable weights that targets pass last, or `None`."""
         return None
 
-    def mask_views(self, views, step):
+    def mask_views(
+        self, views: Sequence[Tensor], step: Tensor
+    ) -> tuple[list[Tensor], list[Any]]:
         """Hides a part of the views; asked if `needs.masks_views`.
 
         Args:
@@ -92,7 +98,7 @@ class Objective:
 
     # What a pretrainer calls.
 
-    def __call__(self, *outputs, targets=None):
+    def __call__(self, *outputs: Tensor, targets: Any = None) -> Tensor:
         """The loss of a whole batch, global over replicas if `gather`."""
         if self.gather:
             outputs = keras.tree.map_structure(_all_gather, outputs)
@@ -100,7 +106,7 @@ class Objective:
                 targets = keras.tree.map_structure(_all_gather, targets)
         return self.local_loss(*outputs, targets=targets)
 
-    def local_loss(self, *outputs, targets=None):
+    def local_loss(self, *outputs: Tensor, targets: Any = None) -> Tensor:
         """The loss of one task, or of one replica: nothing is gathered."""
         outputs = keras.tree.map_structure(at_least_float32, outputs)
         if targets is None:
@@ -112,12 +118,12 @@ class Objective:
 
     # What saving needs.
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, as `keras.saving` expects."""
         return {"gather": self.gather}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The objective that `get_config` described."""
         return cls(**config)
 

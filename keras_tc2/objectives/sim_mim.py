@@ -1,9 +1,13 @@
 """SimMIM: masked patches of an image, predicted from the rest."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.needs import Needs
@@ -16,7 +20,7 @@ from keras_tc2.precision import at_least_float32
 PATCHES_A_SIDE = 7
 
 
-def sim_mim(predictions, pixels, masks):
+def sim_mim(predictions: Tensor, pixels: Tensor, masks: Tensor) -> Tensor:
     """Mean absolute error of the hidden pixels.
 
     The loss of section 3.4 of [1],
@@ -97,8 +101,14 @@ class SimMIM(Objective):
     needs = Needs(min_views=1, masks_views=True)
 
     def __init__(
-        self, mask_ratio=0.6, *, patch_size=None, hidden_dim=256, seed=0, **kwargs
-    ):
+        self,
+        mask_ratio: float = 0.6,
+        *,
+        patch_size: int | None = None,
+        hidden_dim: int = 256,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 < mask_ratio < 1:
             raise ValueError(
@@ -112,7 +122,7 @@ class SimMIM(Objective):
         self.hidden_dim = integer("hidden_dim", hidden_dim)
         self.seed = integer("seed", seed, at_least=0)
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The decoder."""
         if None in image_shape:
             raise ValueError(
@@ -120,7 +130,7 @@ class SimMIM(Objective):
                 f"draws. Received: image_shape={tuple(image_shape)}"
             )
         patch_size = self._patch_size(image_shape)
-        if patch_size >= max(image_shape[:2]):
+        if patch_size >= max(side or 0 for side in image_shape[:2]):
             raise ValueError(
                 "`patch_size` must leave more than one patch. Received: "
                 f"patch_size={patch_size}, image_shape={tuple(image_shape)}"
@@ -132,7 +142,9 @@ class SimMIM(Objective):
             name="decoder",
         )
 
-    def mask_views(self, views, step):
+    def mask_views(
+        self, views: Sequence[Tensor], step: Tensor
+    ) -> tuple[list[Tensor], list[Any]]:
         """Hides patches of the views; targets are their pixels and the masks."""
         masked, targets = [], []
         for index, view in enumerate(views):
@@ -148,7 +160,7 @@ class SimMIM(Objective):
             targets.append({"pixels": view, "masks": masks})
         return masked, targets
 
-    def compute_loss(self, *predictions, targets):
+    def compute_loss(self, *predictions: Any, targets: Any) -> Tensor:
         """`sim_mim`, the mean over the views."""
         losses = [
             sim_mim(prediction, target["pixels"], target["masks"])
@@ -159,7 +171,7 @@ class SimMIM(Objective):
     def _patch_size(self, image_shape):
         return self.patch_size or max(1, round(min(image_shape[:2]) / PATCHES_A_SIDE))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "mask_ratio": self.mask_ratio,

@@ -1,8 +1,11 @@
 """SimSiam: BYOL without the slow copy; the stopped gradient alone is enough."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
@@ -10,7 +13,9 @@ from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
 from keras_tc2.precision import l2_normalize
 
 
-def simsiam(predictions_1, predictions_2, targets_1, targets_2):
+def simsiam(
+    predictions_1: Tensor, predictions_2: Tensor, targets_1: Tensor, targets_2: Tensor
+) -> Tensor:
     """Negative cosine of predictions and targets, over crossed views.
 
     Equations 1 and 4 of [1], averaged over the batch:
@@ -82,12 +87,18 @@ class SimSiam(Objective):
 
     needs = Needs(target="stop_gradient")
 
-    def __init__(self, *, hidden_dim=None, batch_normalization=True, **kwargs):
+    def __init__(
+        self,
+        *,
+        hidden_dim: int | None = None,
+        batch_normalization: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden_dim = checked_hidden_dim(hidden_dim)
         self.batch_normalization = batch_normalization
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The predictor."""
         return make_predictor(
             embedding_dim,
@@ -96,11 +107,13 @@ class SimSiam(Objective):
             synchronized=self.gather,
         )
 
-    def compute_loss(self, predictions_1, predictions_2, *, targets):
+    def compute_loss(
+        self, predictions_1: Tensor, predictions_2: Tensor, *, targets: Any
+    ) -> Tensor:
         """`simsiam` of predictions and targets."""
         return simsiam(predictions_1, predictions_2, *targets)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "hidden_dim": self.hidden_dim,

@@ -1,8 +1,11 @@
 """SwAV: each view foretells the other's assignment to prototypes."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, positive
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
 from keras_tc2.objectives.inputs import (
@@ -16,7 +19,7 @@ from keras_tc2.objectives.prototypes import Prototypes
 from keras_tc2.precision import at_least_float32
 
 
-def sinkhorn(scores, *, epsilon, num_iterations):
+def sinkhorn(scores: Tensor, *, epsilon: float, num_iterations: int) -> Tensor:
     """Soft assignments of a batch to prototypes, each prototype used equally.
 
     The solution of equation 3 of [1] by the Sinkhorn-Knopp iterations of equation 5,
@@ -47,7 +50,14 @@ def sinkhorn(scores, *, epsilon, num_iterations):
     return ops.exp(log_codes)
 
 
-def swav(scores, target_scores, *, temperature, epsilon, num_iterations):
+def swav(
+    scores: Tensor,
+    target_scores: Tensor,
+    *,
+    temperature: float,
+    epsilon: float,
+    num_iterations: int,
+) -> Tensor:
     """Cross-entropy of each view's prediction and another view's code.
 
     Equations 1 and 2 of [1], averaged over all pairs of a global view s, which gives
@@ -130,24 +140,24 @@ class SwAV(Objective):
 
     def __init__(
         self,
-        num_prototypes=512,
+        num_prototypes: int = 512,
         *,
-        temperature=0.1,
-        epsilon=0.05,
-        num_iterations=3,
-        **kwargs,
-    ):
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        num_iterations: int = 3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_prototypes = integer("num_prototypes", num_prototypes)
         self.temperature = positive("temperature", temperature)
         self.epsilon = positive("epsilon", epsilon)
         self.num_iterations = integer("num_iterations", num_iterations)
 
-    def make_head(self, embedding_dim, image_shape):
+    def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The prototypes."""
         return Prototypes(self.num_prototypes, name="prototypes")
 
-    def compute_loss(self, *scores, targets):
+    def compute_loss(self, *scores: Tensor, targets: Any) -> Tensor:
         """`swav` of the scores."""
         return swav(
             scores,
@@ -157,7 +167,7 @@ class SwAV(Objective):
             num_iterations=self.num_iterations,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "num_prototypes": self.num_prototypes,

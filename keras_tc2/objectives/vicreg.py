@@ -1,8 +1,11 @@
 """VICReg: variance, invariance and covariance regularisation; no negatives."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import non_negative
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.needs import Needs
@@ -11,13 +14,13 @@ from keras_tc2.precision import at_least_float32
 
 
 def vicreg(
-    embeddings_1,
-    embeddings_2,
+    embeddings_1: Tensor,
+    embeddings_2: Tensor,
     *,
-    invariance_weight,
-    variance_weight,
-    covariance_weight,
-):
+    invariance_weight: float,
+    variance_weight: float,
+    covariance_weight: float,
+) -> Tensor:
     """Pulls views together while every dimension keeps its spread and its meaning.
 
     Equation 6 of [1], in the normalisation of the authors' code, which gave their
@@ -108,17 +111,17 @@ class VICReg(Objective):
 
     def __init__(
         self,
-        invariance_weight=25.0,
-        variance_weight=25.0,
-        covariance_weight=1.0,
-        **kwargs,
-    ):
+        invariance_weight: float = 25.0,
+        variance_weight: float = 25.0,
+        covariance_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.invariance_weight = non_negative("invariance_weight", invariance_weight)
         self.variance_weight = non_negative("variance_weight", variance_weight)
         self.covariance_weight = non_negative("covariance_weight", covariance_weight)
 
-    def compute_loss(self, embeddings_1, embeddings_2):
+    def compute_loss(self, embeddings_1: Tensor, embeddings_2: Tensor) -> Tensor:
         """`vicreg` of the embeddings."""
         return vicreg(
             embeddings_1,
@@ -128,7 +131,7 @@ class VICReg(Objective):
             covariance_weight=self.covariance_weight,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             "invariance_weight": self.invariance_weight,

@@ -1,8 +1,12 @@
 """LARS: a learning rate for each weight, in proportion to its size."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import non_negative, positive, probability
 from keras_tc2.compat import variable_index
 
@@ -56,22 +60,22 @@ class LARS(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.3,
+        learning_rate: float | Callable[..., Any] = 0.3,
         *,
-        momentum=0.9,
-        l2_weight_decay=1e-6,
-        trust_coefficient=0.001,
-        exclude=(),
-        name="lars",
-        **kwargs,
-    ):
+        momentum: float = 0.9,
+        l2_weight_decay: float = 1e-6,
+        trust_coefficient: float = 0.001,
+        exclude: Sequence[str] = (),
+        name: str = "lars",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = probability("momentum", momentum)
         self.l2_weight_decay = non_negative("l2_weight_decay", l2_weight_decay)
         self.trust_coefficient = positive("trust_coefficient", trust_coefficient)
         self.exclude = list(exclude)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates a velocity v for each variable."""
         if self.built:
             return
@@ -79,7 +83,9 @@ class LARS(keras.optimizers.Optimizer):
         self._excluded = [self._is_excluded(variable) for variable in variables]
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         """Moves one variable."""
         gradient = ops.cast(gradient, variable.dtype)
         learning_rate = ops.cast(learning_rate, variable.dtype)
@@ -102,7 +108,7 @@ class LARS(keras.optimizers.Optimizer):
         named = any(part in variable.path for part in self.exclude)
         return len(variable.shape) <= 1 or named
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {
             **super().get_config(),

@@ -1,9 +1,12 @@
 """The schedule of a moving average's momentum: from a start up to one."""
 
+from typing import Self
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import integer, probability
 
 
@@ -44,22 +47,22 @@ class MomentumSchedule:
         - [1] Grill et al., 2020, arXiv 2006.07733, section 3.3
     """
 
-    def __init__(self, start, num_steps, *, end=1.0):
+    def __init__(self, start: float, num_steps: int, *, end: float = 1.0) -> None:
         self.start = probability("start", start)
         self.num_steps = integer("num_steps", num_steps)
         self.end = probability("end", end)
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         """The momentum of the update that follows `step` updates."""
         share = ops.cast(step, keras.config.floatx()) / self.num_steps
         cosine = ops.cos(np.pi * ops.minimum(share, 1.0))
         return self.end - (self.end - self.start) * (cosine + 1) / 2
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {"start": self.start, "num_steps": self.num_steps, "end": self.end}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The schedule that `get_config` described."""
         return cls(**config)

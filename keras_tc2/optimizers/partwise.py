@@ -1,6 +1,11 @@
 """One optimizer for each part of a model."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
 import keras
+
+from keras_tc2.annotations import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -30,12 +35,14 @@ class Partwise(keras.optimizers.Optimizer):
     ```
     """
 
-    def __init__(self, optimizers, name="partwise"):
+    def __init__(
+        self, optimizers: Sequence[keras.Optimizer], name: str = "partwise"
+    ) -> None:
         super().__init__(learning_rate=0.0, name=name)
         self.optimizers = list(optimizers)
-        self._part_of = None
+        self._part_of: dict[int, int] = {}
 
-    def divide(self, parts):
+    def divide(self, parts: Sequence[Sequence[keras.Variable]]) -> None:
         """Builds each optimizer on its variables.
 
         Args:
@@ -49,7 +56,6 @@ class Partwise(keras.optimizers.Optimizer):
                 f"`parts` must be {len(self.optimizers)} lists of variables, one for "
                 f"each optimizer. Received: {len(parts)}"
             )
-        self._part_of = {}
         for number, (optimizer, variables) in enumerate(
             zip(self.optimizers, parts, strict=True)
         ):
@@ -57,19 +63,23 @@ class Partwise(keras.optimizers.Optimizer):
             self._part_of |= {id(variable): number for variable in variables}
         self.built = True
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Nothing: `divide` has built every optimizer.
 
         Raises:
             ValueError: if it was not called.
         """
-        if self._part_of is None:
+        if not self.built:
             raise ValueError("Call `divide` before the model is compiled with this.")
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self,
+        grads: Sequence[Tensor],
+        trainable_variables: Any = None,
+    ) -> None:
         """Each optimizer's update of its variables."""
-        gradients = [[] for _ in self.optimizers]
-        variables = [[] for _ in self.optimizers]
+        gradients: list[list[Tensor]] = [[] for _ in self.optimizers]
+        variables: list[list[keras.Variable]] = [[] for _ in self.optimizers]
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             if id(variable) not in self._part_of:
                 raise ValueError(
@@ -86,31 +96,31 @@ class Partwise(keras.optimizers.Optimizer):
                 optimizer.apply(part, own)
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         """The variables of all optimizers."""
         return [v for optimizer in self.optimizers for v in optimizer.variables]
 
     @property
-    def iterations(self):
+    def iterations(self) -> keras.Variable:
         """Updates made by the first."""
         return self.optimizers[0].iterations
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """That of the first."""
         return self.optimizers[0].learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: float | Callable[..., Any]) -> None:
         self.optimizers[0].learning_rate = learning_rate
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
         """What each optimizer does at the end, such as taking averaged weights."""
         for number, optimizer in enumerate(self.optimizers):
             own = [v for v in var_list if self._part_of.get(id(v)) == number]
             optimizer.finalize_variable_values(own)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The optimizers."""
         return {
             "name": self.name,
@@ -120,7 +130,9 @@ class Partwise(keras.optimizers.Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
         """The optimizer that `get_config` described."""
         optimizers = [
             keras.optimizers.deserialize(one, custom_objects=custom_objects)

@@ -1,6 +1,8 @@
 """The interface of a protocol: what `evaluate` asks of one dataset."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 
 class Protocol:
@@ -29,7 +31,7 @@ class Protocol:
     ```
     """
 
-    function = None
+    function: ClassVar[Callable[..., Any]]
 
     def __init__(self, **options):
         parameters = inspect.signature(type(self).function).parameters

@@ -1,5 +1,7 @@
 """A set of clips as `evaluate` sees it."""
 
+from typing import Any, ClassVar
+
 
 class Videos:
     """What `Downstream` is for images: clips, of which there are no features.
@@ -11,7 +13,7 @@ class Videos:
         seed: int.
     """
 
-    domains = {}  # noqa: RUF012
+    domains: ClassVar[dict[str, Any]] = {}
     feature_seconds = 0.0
 
     def __init__(self, name, videos, *, encoder, seed):

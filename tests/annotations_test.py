@@ -1,0 +1,61 @@
+"""The types of public names, for editors and type checkers."""
+
+import inspect
+import pathlib
+
+import pytest
+
+import keras_tc2
+from keras_tc2 import augment, layers, objectives, optimizers
+from tests.test_case import TestCase
+
+ROOMS = [augment, layers, objectives, optimizers]
+# Special methods that a caller writes arguments for.
+CALLED = {"__init__", "__call__"}
+
+
+def plain(value):
+    """The function in a method, class method or property, if it is one of ours."""
+    if isinstance(value, property):
+        value = value.fget
+    function = inspect.unwrap(getattr(value, "__func__", value))
+    ours = inspect.isfunction(function) and function.__module__.startswith("keras_tc2")
+    return function if ours else None
+
+
+def functions(room):
+    """Public functions and methods of a room, by name."""
+    found = {}
+    for name in room.__all__:
+        thing = getattr(room, name)
+        if not isinstance(thing, type):
+            found[name] = plain(thing)
+            continue
+        for base in thing.__mro__:
+            if base.__module__.startswith("keras_tc2"):
+                found |= {
+                    f"{base.__name__}.{key}": plain(value)
+                    for key, value in vars(base).items()
+                    if key in CALLED or not key.startswith("_")
+                }
+    return {name: function for name, function in found.items() if function}
+
+
+class AnnotationsTest(TestCase):
+    @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+    def test_every_argument_and_result_has_a_type(self, room):
+        found = functions(room)
+        assert found
+        bare = []
+        for where, function in found.items():
+            signature = inspect.signature(function)
+            if signature.return_annotation is inspect.Signature.empty:
+                bare.append(f"{where} -> ?")
+            for name, parameter in signature.parameters.items():
+                typed = parameter.annotation is not inspect.Parameter.empty
+                if name not in ("self", "cls") and not typed:
+                    bare.append(f"{where}({name})")
+        assert not bare
+
+    def test_the_package_says_that_it_has_types(self):
+        assert (pathlib.Path(keras_tc2.__file__).parent / "py.typed").is_file()
