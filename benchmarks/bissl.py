@@ -33,6 +33,7 @@ from absl import app, flags
 import keras_tc2 as tc2
 from keras_tc2.bilevel import proximal_hypergradient
 from keras_tc2.bilevel.hessian import hessian_of
+from keras_tc2.pretraining import Batch
 from keras_tc2.pretraining.bissl.phases import Phase
 
 DATA = pathlib.Path(__file__).parent.parent / "examples" / "data"
@@ -179,7 +180,7 @@ def measure_accuracy():
     def loss(values):
         pairs = zip(double.encoder.trainable_variables, values, strict=True)
         with keras.StatelessScope(list(pairs)):
-            return double.compute_losses(*batch)[0]["loss"]
+            return double.compute_losses(Batch.of(batch))[0]["loss"]
 
     def parts(flat):
         flat = tf.split(flat, sizes)

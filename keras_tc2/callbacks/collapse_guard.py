@@ -96,8 +96,8 @@ class CollapseGuard(keras.callbacks.Callback):
         self._batch = None
         if self.views is not None:
             self._batch = held_batch(self.views)
-            if hasattr(self.model, "views_of"):
-                self._batch = self.model.views_of(self._batch)
+            if hasattr(self.model, "batch_of"):
+                self._batch = self.model.batch_of(self._batch).views
 
     def on_train_batch_end(self, batch, logs=None):
         """Refuses a model whose collapse could not be seen."""

@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_tc2.pretraining.core.batch import split_batch
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 
 
@@ -64,9 +63,8 @@ class SSLPretrainer(Pretrainer):
         )
         self.built = True
 
-    def compute_losses(self, *batch, training=True):
+    def compute_losses(self, batch, *, training=True):
         """`{"loss": objective(...)}`, and the embeddings of the first two views."""
-        views, _ = split_batch(batch)
-        forward = self.forward(views, training=training)
+        forward = self.forward(batch.views, training=training)
         loss = self.objective(*forward.outputs, targets=forward.targets)
         return {"loss": loss}, forward.first_two_embeddings

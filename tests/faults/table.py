@@ -158,8 +158,8 @@ FAULTS = [
     ),
     Fault(
         "pretraining/core/device_views.py",
-        "return (*self._make(images, seed), *(task_ids or [None]))",
-        "return (*self._make(images, seed), None)",
+        "return Batch(self._make(images, seed), *task_ids)",
+        "return Batch(self._make(images, seed))",
         "pretraining/core/device_views_test.py::DeviceViewsTest",
     ),
     Fault(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import layers, objectives
 from keras_tc2.encoders import Encoder
-from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.pretraining import Batch, SSLPretrainer, TC2Pretrainer
 from tests import tiny
 from tests.objectives.small import small
 from tests.test_case import TestCase
@@ -96,7 +96,7 @@ class GradientsTest(TestCase):
 
         @tf.function(autograph=False)
         def loss():
-            return model.compute_losses(*views, training=True)[0]["loss"]
+            return model.compute_losses(Batch(views), training=True)[0]["loss"]
 
         # Tasks that run one after the other eagerly are batched in the graph.
         self.assert_close(losses["loss"], loss(), rtol=1e-10)

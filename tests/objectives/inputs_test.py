@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_tc2 import SSLPretrainer, TC2Pretrainer, objectives
+from keras_tc2.pretraining import Batch
 from tests import replicas, tiny
 from tests.objectives import loss_checks
 from tests.test_case import TestCase
@@ -162,7 +163,7 @@ class PretrainersTest(TestCase):
             ]
 
             def check(view_1, view_2, model=model):
-                model.check_batch(view_1, view_2, None)
+                model.check_batch(Batch((view_1, view_2)))
 
             if refused:
                 with pytest.raises(ValueError, match="at least 2 images a replica"):

@@ -6,8 +6,7 @@ from keras import ops
 
 from keras_tc2.bilevel import Hypergradient, proximal_hypergradient
 from keras_tc2.bilevel.hypergradient import combine
-from keras_tc2.pretraining.core.batch import split_batch
-from keras_tc2.pretraining.core.batch import unpack as unpack_views
+from keras_tc2.pretraining.core.batch import as_tensors
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
 
@@ -52,7 +51,7 @@ class BiSSLLevels(Pretrainer):
         """One a phase."""
         return ["head_loss", "lower_loss", "upper_loss"]
 
-    def compute_losses(self, *batch, training=True):
+    def compute_losses(self, batch, *, training=True):
         """The lower loss with its proximity term, and the embeddings of two views."""
         objective, embeddings = self._objective(batch, training)
         proximity = self._squared_distance() * self.proximity_weight / 2
@@ -61,8 +60,7 @@ class BiSSLLevels(Pretrainer):
 
     def _objective(self, batch, training):
         """G, and the embeddings of the first two views."""
-        views, _ = split_batch(batch)
-        forward = self.forward(views, training=training)
+        forward = self.forward(batch.views, training=training)
         loss = self.objective(*forward.outputs, targets=forward.targets)
         return loss, forward.first_two_embeddings
 
@@ -92,15 +90,13 @@ class BiSSLLevels(Pretrainer):
             `bilevel.Hypergradient`, its gradients aligned with `upper_variables`; not
             clipped, and the sum over the replicas' shares.
         """
-        batch = self.views_of(
-            unpack_views(tuple(tf.convert_to_tensor(view) for view in views))
-        )
+        batch = self.batch_of(as_tensors(views))
         labelled = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
         return self._hypergradient(batch, *labelled, scale=1.0)[0]
 
     def _hypergradient(self, batch, images, labels, *, scale):
         """`(hypergradient, state)`; `scale` is the loss scale of half precision."""
-        self.check_batch(*batch)
+        self.check_batch(batch)
         self.downstream.check_batch(images, labels)
         lower, upper = self.encoder_variables
         loss, target, direct, in_head, state = self.downstream.gradients(

@@ -10,7 +10,6 @@ from keras_tc2.pretraining.bissl.downstream import unpack
 from keras_tc2.pretraining.bissl.levels import BiSSLLevels
 from keras_tc2.pretraining.bissl.phases import Phase
 from keras_tc2.pretraining.bissl.progress import PhaseProgress
-from keras_tc2.pretraining.core.batch import unpack as unpack_views
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
 from keras_tc2.pretraining.core.workers import reducible
@@ -118,19 +117,19 @@ class BiSSLSteps(BiSSLLevels):
         return self.phases.describe(self._steps_done - 1)
 
     def with_views(self, data):
-        """The batch with views in place of images; ready views stay."""
+        """What a step is made of: a `Batch`, and `(images, labels)`."""
         views, images, labels = unpack(data)
-        return self.views_of(unpack_views(views)), (images, labels)
+        return self.batch_of(views), (images, labels)
 
-    def train_step_on_views(self, data):
+    def train_step_on_views(self, batches):
         """One step of the present phase."""
-        views, images, labels = unpack(data)
+        batch, (images, labels) = batches
         step = {
             Phase.WARM_UP: self._warm_up_step,
             Phase.LOWER: self._lower_step,
             Phase.UPPER: self._upper_step,
         }[self._phase]
-        measured, kept, embeddings = step(unpack_views(views), images, labels)
+        measured, kept, embeddings = step(batch, images, labels)
         self.step_count.assign_add(1)
         self._measure(measured, kept, embeddings)
         return reducible(self.get_metrics_result(), self.distribute_strategy)
@@ -188,11 +187,10 @@ class BiSSLSteps(BiSSLLevels):
 
     def test_step(self, data):
         """The losses of both levels, in inference mode, without an update."""
-        views, images, labels = unpack(data)
-        batch = self.views_of(unpack_views(views))
-        self.check_batch(*batch)
+        batch, (images, labels) = self.with_views(data)
+        self.check_batch(batch)
         self.downstream.check_batch(images, labels)
-        losses, embeddings = self.compute_losses(*batch, training=False)
+        losses, embeddings = self.compute_losses(batch, training=False)
         measured = {
             "lower_loss": losses["lower_loss"],
             "upper_loss": self.downstream.upper_loss(images, labels, training=False),

@@ -1,11 +1,33 @@
 """What a batch is: views, and perhaps task ids; and whether it fits the model."""
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
 
-def unpack(data):
-    """`(*views, task_ids or None)` from what `fit` was given.
+class Batch(NamedTuple):
+    """What a step is made of.
+
+    Args:
+        views: tuple of float tensors `(batch, H, W, C)`.
+        task_ids: int tensor `(batch,)`, or `None` where the data bring no tasks.
+    """
+
+    views: tuple
+    task_ids: tf.Tensor | None = None
+
+    @classmethod
+    def of(cls, parts):
+        """The batch of `(*views)` or `(*views, task_ids or None)`."""
+        *views, last = parts
+        if last is None or len(last.shape) == 1:
+            return cls(tuple(views), last)
+        return cls(tuple(parts))
+
+
+def parts_of(data):
+    """A tuple of tensors, of what `fit` was given.
 
     Raises:
         ValueError: if it is not one tensor or a tuple of them.
@@ -17,16 +39,12 @@ def unpack(data):
             "view_2, task_ids), as `data.two_views` gives, or of more views. "
             f"Received: {keras.tree.map_structure(lambda x: x.shape, data)}"
         )
-    views, task_ids = split_batch(data)
-    return (*views, task_ids)
+    return data
 
 
-def split_batch(batch):
-    """`(views, task_ids)` from `(*views)` or `(*views, task_ids or None)`."""
-    *views, last = batch
-    if last is None or len(last.shape) == 1:
-        return tuple(views), last
-    return tuple(batch), None
+def as_tensors(parts):
+    """The same parts, arrays as tensors and `None` as it is."""
+    return tuple(None if part is None else tf.convert_to_tensor(part) for part in parts)
 
 
 def check_views(views, *, image_shape, needs):

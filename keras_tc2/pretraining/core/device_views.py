@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_tc2.data.view_maker import view_maker
+from keras_tc2.pretraining.core.batch import Batch
 
 
 class DeviceViews:
@@ -24,21 +25,21 @@ class DeviceViews:
         if augmentation is not None:
             self._make, _ = view_maker(augmentation, num_views=2)
 
-    def of(self, batch):
-        """`(*views, task_ids or None)` of a batch of images, or of ready views.
+    def of(self, parts):
+        """The `Batch` of views of images, or of ready views.
 
         Args:
-            batch: tuple of tensors, `(images, seed)`, `(images, seed, task_ids or
-                None)`, or such as `batch.unpack` gives.
+            parts: tuple of tensors, `(images, seed)`, `(images, seed, task_ids or
+                None)`, or as `Batch.of` takes them.
 
         Raises:
             ValueError: if there are images and no augmentation, or the reverse.
         """
-        self.check(batch)
-        if not holds_images(batch):
-            return batch
-        images, seed, *task_ids = batch
-        return (*self._make(images, seed), *(task_ids or [None]))
+        self.check(parts)
+        if not holds_images(parts):
+            return Batch.of(parts)
+        images, seed, *task_ids = parts
+        return Batch(self._make(images, seed), *task_ids)
 
     def check(self, parts):
         """Raises `ValueError` if views can neither be made of a batch nor are ready.

@@ -16,7 +16,7 @@ from keras_tc2.pretraining.core.arguments import check_fit_arguments
 from keras_tc2.pretraining.core.batch import (
     check_number_of_images,
     check_views,
-    split_batch,
+    parts_of,
 )
 from keras_tc2.pretraining.core.device_views import DeviceViews
 from keras_tc2.pretraining.core.forward import (
@@ -129,8 +129,12 @@ class Pretrainer(TrainingStep):
         """Names of the scalars of `compute_losses`, in the order of computation."""
         return ["loss"]
 
-    def compute_losses(self, *batch, training=True):
-        """The losses of a batch `(*views)` or `(*views, task_ids or None)`.
+    def compute_losses(self, batch, *, training=True):
+        """The losses of a batch.
+
+        Args:
+            batch: `Batch`.
+            training: bool. Defaults to `True`.
 
         Returns:
             `(losses, embeddings)`: dict of scalar tensors including `"loss"`, and
@@ -138,14 +142,15 @@ class Pretrainer(TrainingStep):
         """
         raise TypeError(f"{type(self).__name__} must override `compute_losses`.")
 
-    def check_batch(self, *batch):
-        """Raises `ValueError` early, if a batch cannot be what the model needs."""
-        views, _ = split_batch(batch)
+    def check_batch(self, batch):
+        """Raises `ValueError` early, if a `Batch` cannot be what the model needs."""
         check_views(
-            views, image_shape=self.encoder.image_shape, needs=self.objective.needs
+            batch.views,
+            image_shape=self.encoder.image_shape,
+            needs=self.objective.needs,
         )
         check_number_of_images(
-            views[0].shape[0], self.objective, num_replicas=num_replicas()
+            batch.views[0].shape[0], self.objective, num_replicas=num_replicas()
         )
 
     def check_data(self, data):
@@ -158,17 +163,18 @@ class Pretrainer(TrainingStep):
 
     # What a subclass uses.
 
-    def views_of(self, batch):
-        """`(*views, task_ids or None)` of a batch for `fit`, `diagnose` and the like.
+    def batch_of(self, data):
+        """The `Batch` of what `fit`, `diagnose` and the like are given.
 
         Args:
-            batch: tuple of tensors, of views, which stay, or of images and their
-                seed, of which `augmentation` makes views.
+            data: tuple of tensors, of views, which stay, or of images and their
+                seed, of which `augmentation` makes views; perhaps with task ids.
 
         Raises:
-            ValueError: if there are images and no augmentation, or the reverse.
+            ValueError: if there are images and no augmentation, or the reverse, or
+                the data are no batch.
         """
-        return self._device_views.of(batch)
+        return self._device_views.of(parts_of(data))
 
     def forward(self, views, *, training):
         """Passes the views through encoder, projector and head, and makes targets.

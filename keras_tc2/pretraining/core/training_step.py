@@ -8,7 +8,7 @@ from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.compat import overrides
 from keras_tc2.pretraining.core import xla
 from keras_tc2.pretraining.core.arguments import check_compile_arguments
-from keras_tc2.pretraining.core.batch import split_batch, unpack
+from keras_tc2.pretraining.core.batch import as_tensors
 from keras_tc2.pretraining.core.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.core.forward import assigned, first_two
 from keras_tc2.pretraining.core.nonfinite import SkippedUpdates, all_replicas, apply_if
@@ -155,19 +155,18 @@ class TrainingStep(keras.Model):
 
     def train_step(self, data):
         """One update from one batch, of whose images `augmentation` makes views."""
-        data = self.with_views(data)
+        batch = self.with_views(data)
         if xla.compiles_on_views(self):
             # A new one each time: what it does may hang on more than its arguments.
-            return tf.function(self.train_step_on_views, jit_compile=True)(data)
-        return self.train_step_on_views(data)
+            return tf.function(self.train_step_on_views, jit_compile=True)(batch)
+        return self.train_step_on_views(batch)
 
     def with_views(self, data):
-        """The batch with views in place of images; ready views stay."""
-        return self.views_of(unpack(data))
+        """What a step is made of; a `Batch`."""
+        return self.batch_of(data)
 
-    def train_step_on_views(self, data):
-        """One update from one batch of views."""
-        batch = unpack(data)
+    def train_step_on_views(self, batch):
+        """One update from one `Batch`."""
         losses, embeddings, gradients, state = self._differentiate(batch)
         updates = self._updates(gradients)
         finite = self._finite_terms(batch, losses)
@@ -251,9 +250,9 @@ class TrainingStep(keras.Model):
 
     def test_step(self, data):
         """The losses of one batch, in inference mode, without an update."""
-        batch = self.views_of(unpack(data))
-        self.check_batch(*batch)
-        losses, embeddings = self.compute_losses(*batch, training=False)
+        batch = self.batch_of(data)
+        self.check_batch(batch)
+        losses, embeddings = self.compute_losses(batch, training=False)
         return self._update_metrics(losses, embeddings, tf.constant(True))
 
     def value_and_gradients(self, *batch):
@@ -269,11 +268,9 @@ class TrainingStep(keras.Model):
             `(losses, gradients)`: dict of scalar tensors including `"loss"`, and
             list of tensors aligned with `trainable_variables`.
         """
-        batch = tuple(
-            None if part is None else tf.convert_to_tensor(part) for part in batch
+        losses, _, gradients, _ = self._differentiate(
+            self.batch_of(as_tensors(batch)), scaled=False
         )
-        batch = self.views_of(batch)
-        losses, _, gradients, _ = self._differentiate(batch, scaled=False)
         return losses, gradients
 
     def _differentiate(self, batch, *, scaled=True):
@@ -282,11 +279,11 @@ class TrainingStep(keras.Model):
         `scaled` gradients are those the optimizer wants: of the loss times its loss
         scale, divided by the number of replicas, over which it sums.
         """
-        self.check_batch(*batch)
+        self.check_batch(batch)
         variables = self.trainable_variables
 
         def loss_of(_):
-            losses, embeddings = self.compute_losses(*batch, training=True)
+            losses, embeddings = self.compute_losses(batch, training=True)
             loss = losses["loss"]
             if scaled:
                 loss = self.optimizer.scale_loss(loss / num_replicas())
@@ -299,8 +296,7 @@ class TrainingStep(keras.Model):
 
     def _finite_terms(self, batch, losses):
         """Bool tensor: whether views are in [0, 1], and losses finite."""
-        views, _ = split_batch(batch)
-        in_range = self.skipped_updates.look_at(first_two(views))
+        in_range = self.skipped_updates.look_at(first_two(batch.views))
         losses = [tf.cast(losses[name], "float64") for name in self.loss_names]
         return tf.stack(in_range + [tf.math.is_finite(loss) for loss in losses])
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_tc2 import bilevel
-from keras_tc2.pretraining.core.batch import split_batch
+from keras_tc2.pretraining.core.batch import as_tensors
 from keras_tc2.pretraining.tc2.task_transfer import Transfer
 
 
@@ -60,13 +60,10 @@ def conflict(model, batches, **options):
 
 
 def _checked(model, batch):
-    """`(views, task_ids)` as tensors, if the model takes such."""
-    batch = tuple(
-        None if part is None else ops.convert_to_tensor(part) for part in batch
-    )
-    views, task_ids = split_batch(model.views_of(batch))
-    model.check_batch(*views, task_ids)
-    return views, task_ids
+    """The `Batch` of what was given, if the model takes such."""
+    batch = model.batch_of(as_tensors(batch))
+    model.check_batch(batch)
+    return batch
 
 
 def _check_halves(task_size, same_tasks):

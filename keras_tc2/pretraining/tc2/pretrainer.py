@@ -8,7 +8,6 @@ from keras import ops
 from keras_tc2 import bilevel
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator
-from keras_tc2.pretraining.core.batch import split_batch
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.run_data import check_blocks, check_number_of_blocks
 from keras_tc2.pretraining.core.second_order import check_second_order
@@ -297,10 +296,10 @@ class TC2Pretrainer(Pretrainer):
             names += ["task_gradient_cosine"]
         return [*names, "loss"]
 
-    def check_batch(self, *batch):
+    def check_batch(self, batch):
         """Raises `ValueError` if the batch cannot be split into the tasks."""
-        super().check_batch(*batch)
-        batch_size = batch[0].shape[0]
+        super().check_batch(batch)
+        batch_size = batch.views[0].shape[0]
         if batch_size % self.num_tasks:
             below = batch_size - batch_size % self.num_tasks
             nearest = [n for n in (below, below + self.num_tasks) if n > 0]
@@ -318,9 +317,9 @@ class TC2Pretrainer(Pretrainer):
                 "fewer tasks."
             )
 
-    def compute_losses(self, *batch, training=True):
+    def compute_losses(self, batch, *, training=True):
         """Every part of the outer loss, and the embeddings of the first two views."""
-        views, task_ids = split_batch(batch)
+        views, task_ids = batch
         forward = self.forward(views, training=training)
         order = self._order(forward.features, task_ids)
         factors = None

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import layers
 from keras_tc2.objectives import BYOL, NTXent
-from keras_tc2.pretraining import SSLPretrainer
+from keras_tc2.pretraining import Batch, SSLPretrainer
 from tests import tiny
 from tests.pretraining.bissl.tiny_bissl import (
     assert_same,
@@ -286,7 +286,7 @@ class PrecisionTest(TestCase):
     def test_the_loss_scale_cancels(self):
         model = compiled(damping=100.0)
         views, images, labels = zip_views(batch(9))
-        pair = (*views, None)
+        pair = Batch(views)
         plain, _ = model._hypergradient(pair, images, labels, scale=1.0)
         scaled, _ = model._hypergradient(pair, images, labels, scale=1024.0)
         for a, b in zip(plain.gradients, scaled.gradients, strict=True):

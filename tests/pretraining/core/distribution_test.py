@@ -312,8 +312,8 @@ class RecipesTest(TestCase):
         class Recorder(SSLPretrainer):
             """Logs how far a replica's batch is from the four tasks in turn."""
 
-            def compute_losses(self, *batch, training=True):
-                losses, embeddings = super().compute_losses(*batch, training=training)
+            def compute_losses(self, batch, *, training=True):
+                losses, embeddings = super().compute_losses(batch, training=training)
                 marks = tf.reduce_mean(batch[0], axis=(1, 2, 3)) * 8
                 wanted = tf.repeat(tf.range(4.0), batch[0].shape[0] // 4)
                 losses["loss"] *= tf.reduce_max(tf.abs(marks - wanted))

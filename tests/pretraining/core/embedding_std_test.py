@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import SSLPretrainer, TC2Pretrainer
 from keras_tc2.callbacks import CollapseGuard
+from keras_tc2.pretraining import Batch
 from keras_tc2.pretraining.core.embedding_std import EmbeddingStd, relative_std
 from keras_tc2.transfer.features import geometry
 from tests import replicas, tiny
@@ -69,7 +70,7 @@ class LogsTest(TestCase):
         model = pretrainer(kind)
         history = fit(model, validation_data=tf.data.Dataset.from_tensors(tiny.views()))
         with keras.StatelessScope():
-            _, (embeddings, _) = model.compute_losses(*tiny.views(), training=True)
+            _, (embeddings, _) = model.compute_losses(Batch(tiny.views()))
         expected = geometry.relative_std(np.asarray(embeddings))
         self.assert_close(history["embedding_std"], [expected], rtol=1e-4)
         assert 0 < history["val_embedding_std"][0] <= 1
