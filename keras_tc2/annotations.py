@@ -4,7 +4,7 @@ Keras and TensorFlow have no types, so to a type checker a `Tensor` may be anyth
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import keras
@@ -27,4 +27,6 @@ Config: TypeAlias = dict[str, Any]
 # What comes back as it went in.
 AnyLayer = TypeVar("AnyLayer", bound=keras.Layer)
 Figure: TypeAlias = "matplotlib.figure.Figure"
+# What makes views: a layer or function of images, or a list of them, one a task.
+Augmentation: TypeAlias = keras.Layer | Callable[[Any], Any] | Sequence[Any]
 PathLike: TypeAlias = str | os.PathLike[str]

@@ -6,8 +6,10 @@ import platform
 import subprocess
 import sys
 
+__all__ = ["commit", "machine", "processor"]
 
-def commit():
+
+def commit() -> str | None:
     """The short hash of the commit that the running script is at, as a str.
 
     `None` outside a repository, or where there is no git.
@@ -21,7 +23,7 @@ def commit():
     return result.stdout.strip() or None
 
 
-def processor():
+def processor() -> str:
     """The processor's name, as a str."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -31,6 +33,6 @@ def processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def machine():
+def machine() -> str:
     """Processor and number of cores, as a str."""
     return f"{processor()}, {os.cpu_count()} cores"

@@ -6,10 +6,34 @@ import pathlib
 import pytest
 
 import keras_tc2
-from keras_tc2 import augment, layers, objectives, optimizers
+from keras_tc2 import (
+    augment,
+    callbacks,
+    cli,
+    data,
+    encoders,
+    hub,
+    layers,
+    objectives,
+    optimizers,
+    provenance,
+    recipes,
+)
 from tests.test_case import TestCase
 
-ROOMS = [augment, layers, objectives, optimizers]
+ROOMS = [
+    augment,
+    callbacks,
+    cli,
+    data,
+    encoders,
+    hub,
+    layers,
+    objectives,
+    optimizers,
+    provenance,
+    recipes,
+]
 # Special methods that a caller writes arguments for.
 CALLED = {"__init__", "__call__"}
 

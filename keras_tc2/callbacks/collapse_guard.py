@@ -2,11 +2,15 @@
 
 import math
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Tensor
 from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.transfer.features import geometry
@@ -81,7 +85,14 @@ class CollapseGuard(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, views=None, *, action="warn", min_std=0.05, min_rank=0.05):
+    def __init__(
+        self,
+        views: tf.data.Dataset | Sequence[Tensor] | None = None,
+        *,
+        action: str = "warn",
+        min_std: float = 0.05,
+        min_rank: float = 0.05,
+    ) -> None:
         super().__init__()
         self.views = views
         self.action = checks.one_of("action", action, ("warn", "stop"))
@@ -89,17 +100,19 @@ class CollapseGuard(keras.callbacks.Callback):
         self.min_rank = checks.probability("min_rank", min_rank)
         self.reason = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Takes the batch that is watched."""
         self.reason = None
-        self._warned = set()
+        self._warned: set[str] = set()
         self._batch = None
         if self.views is not None:
             self._batch = held_batch(self.views)
             if hasattr(self.model, "batch_of"):
                 self._batch = self.model.batch_of(self._batch).views
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Refuses a model whose collapse could not be seen."""
         if self.views is None and "embedding_std" not in (logs or {}):
             raise ValueError(
@@ -109,7 +122,7 @@ class CollapseGuard(keras.callbacks.Callback):
                 f"logs of {sorted(logs or {})}"
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the statistics to `logs`, and judges them."""
         logs = {} if logs is None else logs
         most_ranks = 0

@@ -1,10 +1,12 @@
 """Pictures of the feature space while it forms: one dot an image, coloured by class."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, Figure, PathLike
 from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.reporting.palette import colour, marker
@@ -40,15 +42,15 @@ class EmbeddingPlot(EveryFewEpochs):
 
     def __init__(
         self,
-        images,
-        labels,
+        images: Array,
+        labels: Array,
         *,
-        folder=None,
-        every_epochs=10,
-        method="pca",
-        log_dir=None,
-        seed=0,
-    ):
+        folder: PathLike | None = None,
+        every_epochs: int = 10,
+        method: str = "pca",
+        log_dir: PathLike | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__(every_epochs)
         images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or labels.shape != images.shape[:1] or len(images) < 3:
@@ -63,15 +65,15 @@ class EmbeddingPlot(EveryFewEpochs):
         self.method = checks.one_of("method", method, PROJECTIONS)
         self.log_dir = log_dir
         self.seed = seed
-        self.pictures = []
+        self.pictures: list[tuple[Figure, str]] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Finds the encoder."""
         super().on_train_begin(logs)
         self.pictures = []
         self._extractor = FeatureExtractor(watched_encoder(self.model))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Draws the picture, when it is its turn."""
         if not self.is_due(epoch):
             return

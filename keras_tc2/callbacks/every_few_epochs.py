@@ -1,5 +1,7 @@
 """Callbacks that act after the first epoch, every so many and the last."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -13,15 +15,15 @@ class EveryFewEpochs(keras.callbacks.Callback):
         every_epochs: int >= 1.
     """
 
-    def __init__(self, every_epochs):
+    def __init__(self, every_epochs: int) -> None:
         super().__init__()
         self.every_epochs = checks.integer("every_epochs", every_epochs)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts to count."""
         self._has_acted = False
 
-    def is_due(self, epoch):
+    def is_due(self, epoch: int) -> bool:
         """Whether to act at the end of this epoch; asked once an epoch."""
         # The first of a run too: CSVLogger fixes its columns there.
         first, self._has_acted = not self._has_acted, True
@@ -35,12 +37,12 @@ class LoggedMeasurement(EveryFewEpochs):
     A subclass implements `measure()`, which returns `{name in the logs: value}`.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts without names."""
         super().on_train_begin(logs)
         self._names = ()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds what was measured to `logs`."""
         if self.is_due(epoch):
             measured = self.measure()

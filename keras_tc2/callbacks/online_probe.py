@@ -1,15 +1,20 @@
 """Transfer accuracy at the end of epochs, among the other numbers of the run."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.watched_encoder import watched_encoder
 from keras_tc2.encoders.encoder import value_check
 from keras_tc2.transfer import registry
 from keras_tc2.transfer.features.extraction import FeatureExtractor
 from keras_tc2.transfer.protocols.downstream import Downstream
+from keras_tc2.transfer.protocols.protocol import Protocol
 
 
 class OnlineProbe(LoggedMeasurement):
@@ -50,17 +55,17 @@ class OnlineProbe(LoggedMeasurement):
 
     def __init__(
         self,
-        train_images,
-        train_labels,
-        test_images,
-        test_labels,
+        train_images: Array,
+        train_labels: Array,
+        test_images: Array,
+        test_labels: Array,
         *,
-        every_epochs=1,
-        protocols=("knn",),
-        batch_size=256,
-        seed=0,
-        prefix="probe",
-    ):
+        every_epochs: int = 1,
+        protocols: Sequence[str | Protocol] = ("knn",),
+        batch_size: int = 256,
+        seed: int = 0,
+        prefix: str = "probe",
+    ) -> None:
         super().__init__(every_epochs)
         self.batch_size = checks.integer("batch_size", batch_size)
         self.seed = seed
@@ -69,7 +74,7 @@ class OnlineProbe(LoggedMeasurement):
         self._train = _dataset("train", train_images, train_labels)
         self._test = _dataset("test", test_images, test_labels)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Finds the encoder."""
         super().on_train_begin(logs)
         self._encoder = watched_encoder(self.model)
@@ -79,7 +84,7 @@ class OnlineProbe(LoggedMeasurement):
             images, _ = next(iter(pairs.batch(self.batch_size)))
             check_values(images)
 
-    def measure(self):
+    def measure(self) -> dict[str, float]:
         """Returns `{name in the logs: value}` for the encoder as it is now."""
         downstream = Downstream(
             self.prefix,

@@ -3,6 +3,7 @@
 import tempfile
 import threading
 import warnings
+from typing import Any
 
 import keras
 
@@ -50,16 +51,16 @@ class PushToHub(keras.callbacks.Callback):
 
     def __init__(
         self,
-        repo_id,
-        every_epochs=1,
+        repo_id: str,
+        every_epochs: int = 1,
         *,
-        encoder=None,
-        include_pretrainer=False,
-        private=None,
-        token=None,
-        branch=None,
-        **contents,
-    ):
+        encoder: keras.Model | None = None,
+        include_pretrainer: bool = False,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        **contents: Any,
+    ) -> None:
         super().__init__()
         self.repo_id = repo_id
         self.every_epochs = checks.integer("every_epochs", every_epochs)
@@ -69,21 +70,21 @@ class PushToHub(keras.callbacks.Callback):
         self.token = token
         self.branch = branch
         self.contents = contents
-        self.urls = []
-        self.failures = []
-        self._thread = None
-        self._epoch = None
-        self._pushed_epoch = None
+        self.urls: list[str] = []
+        self.failures: list[tuple[int, Exception]] = []
+        self._thread: threading.Thread | None = None
+        self._epoch: int | None = None
+        self._pushed_epoch: int | None = None
         self._reported = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Tries the writing, so that a mistake shows before the training."""
         if self.encoder is None:
             self.encoder = watched_encoder(self.model)
         with tempfile.TemporaryDirectory() as folder:
             self._write(folder)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts a push, if one is due and none is under way."""
         self._epoch = epoch
         self._report()
@@ -91,13 +92,12 @@ class PushToHub(keras.callbacks.Callback):
             return
         self._start()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Waits for the push under way, and pushes what is not there yet."""
-        if self._thread is not None:
-            self._thread.join()
+        self._wait()
         if self._epoch is not None and self._pushed_epoch != self._epoch:
             self._start()
-            self._thread.join()
+            self._wait()
         self._report()
 
     def _start(self):
@@ -140,6 +140,10 @@ class PushToHub(keras.callbacks.Callback):
             return
         self.urls.append(url)
         self._pushed_epoch = epoch
+
+    def _wait(self):
+        if self._thread is not None:
+            self._thread.join()
 
     def _is_pushing(self):
         return self._thread is not None and self._thread.is_alive()

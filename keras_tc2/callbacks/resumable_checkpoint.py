@@ -7,12 +7,15 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import PathLike
 from keras_tc2.callbacks.checkpoint_file import (
     DamagedCheckpointError,
     read_checkpoint,
@@ -88,7 +91,14 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, folder, *, every_steps=None, keep=2, allow_changes=False):
+    def __init__(
+        self,
+        folder: PathLike,
+        *,
+        every_steps: int | None = None,
+        keep: int = 2,
+        allow_changes: bool = False,
+    ) -> None:
         super().__init__()
         self.folder = pathlib.Path(folder)
         if every_steps is not None:
@@ -99,14 +109,16 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         self.steps_before = 0
         self._active = False
 
-    def newest(self):
+    def newest(self) -> pathlib.Path | None:
         """The path of the newest checkpoint, or `None`."""
         return max(self.folder.glob("step_*.npz"), default=None)
 
     # What `Pretrainer.fit` calls around the run.
 
     @contextlib.contextmanager
-    def resuming(self, model, *, steps_per_epoch, data):
+    def resuming(
+        self, model: keras.Model, *, steps_per_epoch: int, data: Mapping[str, Any]
+    ) -> Iterator[int]:
         """Restores the newest checkpoint; within it, the run is saved.
 
         Args:
@@ -124,7 +136,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             model, {**data, "steps_per_epoch": steps_per_epoch}
         )
         self._variables = variables(model)
-        self._history, self._metrics, self._terminated = {}, {}, False
+        self._history: dict[str, Any] = {}
+        self._metrics: dict[str, Any] = {}
+        self._terminated = False
         if self._is_chief:
             self.folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self.folder.glob(".step_*.unfinished.*"):
@@ -196,7 +210,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     # What Keras calls.
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuses models that do not restore it."""
         if not self._active:
             raise ValueError(
@@ -211,7 +225,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             set_epochs_done(self.model, self._done // self._steps_per_epoch)
             self._history = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Restores the metrics of an epoch in the middle, or saves between two."""
         self._restore_history()
         if self.steps_before:
@@ -221,24 +235,28 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         self._done = self._first_of_epoch
         self._save_if_due(epoch_ended=True)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Saves what the batches before have led to, callbacks included."""
         self._save_if_due(epoch_ended=False)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Counts; and ends an epoch that began in the middle."""
         self._done = self._first_of_epoch + batch + 1
         if self.steps_before and self._done % self._steps_per_epoch == 0:
             self._stops_anyway = self.model.stop_training
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Lets the run go on after an epoch that began in the middle."""
         if self.steps_before and self._done % self._steps_per_epoch == 0:
             self.model.stop_training = self._stops_anyway
         self.steps_before = 0
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Saves the end of the run."""
         self._restore_history()
         if self._done > self._saved:

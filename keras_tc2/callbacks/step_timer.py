@@ -1,6 +1,7 @@
 """How long the steps of a training take."""
 
 import time
+from typing import Any
 
 import keras
 
@@ -27,14 +28,18 @@ class StepTimer(keras.callbacks.Callback):
     ```
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the list."""
-        self.seconds = []
+        self.seconds: list[float] = []
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Starts the clock."""
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Stops the clock."""
         self.seconds.append(time.perf_counter() - self._start)

@@ -1,8 +1,14 @@
 """Whether tasks pull against one another, and what calibration makes of it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Figure, Tensor
+from keras_tc2.bilevel.task_conflict import TaskConflict
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.held_batch import held_batches
 from keras_tc2.reporting.palette import COLOURS
@@ -65,14 +71,20 @@ class TaskConflictMonitor(LoggedMeasurement):
         ValueError: in `fit`, if the model is no `TC2Pretrainer`.
     """
 
-    def __init__(self, views, *, num_batches=8, every_epochs=1):
+    def __init__(
+        self,
+        views: tf.data.Dataset | Sequence[Tensor],
+        *,
+        num_batches: int = 8,
+        every_epochs: int = 1,
+    ) -> None:
         super().__init__(every_epochs)
         self.views = views
         self.num_batches = checks.integer("num_batches", num_batches, at_least=2)
-        self.conflict = None
-        self.pictures = []
+        self.conflict: TaskConflict | None = None
+        self.pictures: list[tuple[Figure, str]] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Takes the batches that are watched."""
         if not hasattr(self.model, "diagnose"):
             raise ValueError(
@@ -82,25 +94,26 @@ class TaskConflictMonitor(LoggedMeasurement):
         super().on_train_begin(logs)
         self._batches = held_batches(self.views, self.num_batches)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the measurements to `logs`, and draws the cosines."""
         before = self.conflict
         super().on_epoch_end(epoch, logs)
         if self.conflict is not before:
             self.pictures = [conflict_figure(self.conflict, epoch)]
 
-    def measure(self):
+    def measure(self) -> dict[str, float]:
         """Returns `{name in the logs: value}` for the model as it is now."""
-        measured = {}
+        measured: dict[str, float] = {}
         if len(self._batches) > 1:
-            self.conflict = self.model.conflict(self._batches)
-            low, high = self.conflict.interval
+            conflict = self.model.conflict(self._batches)
+            self.conflict = conflict
+            low, high = conflict.interval
             measured |= {
-                "conflict_cosine": self.conflict.mean,
+                "conflict_cosine": conflict.mean,
                 "conflict_low": low,
                 "conflict_high": high,
-                "between_task_cosine": self.conflict.between,
-                "within_task_cosine": self.conflict.within,
+                "between_task_cosine": conflict.between,
+                "within_task_cosine": conflict.within,
             }
         found = {
             name: np.asarray(value, "float64")

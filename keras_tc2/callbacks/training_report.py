@@ -4,7 +4,12 @@ import math
 import pathlib
 import textwrap
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
+
+from keras_tc2.annotations import PathLike
 from keras_tc2.callbacks.every_few_epochs import EveryFewEpochs
 from keras_tc2.callbacks.run_facts import run_facts
 from keras_tc2.reporting import html_page
@@ -59,28 +64,28 @@ class TrainingReport(EveryFewEpochs):
 
     def __init__(
         self,
-        path,
+        path: PathLike,
         *,
-        every_epochs=10,
-        pictures_of=(),
-        settings=None,
-        title="Training report",
-    ):
+        every_epochs: int = 10,
+        pictures_of: Sequence[keras.callbacks.Callback] = (),
+        settings: Mapping[str, Any] | None = None,
+        title: str = "Training report",
+    ) -> None:
         super().__init__(every_epochs)
         self.path = pathlib.Path(path)
         self.pictures_of = list(pictures_of)
         self.settings = settings
         self.title = title
-        self._epochs = []
+        self._epochs: list[tuple[int, dict[str, float]]] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts with empty curves."""
         super().on_train_begin(logs)
         self._epochs = []
         self._begun = time.time()
         self._started = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds a point to every curve, and writes the page when it is its turn."""
         values = {name: float(value) for name, value in (logs or {}).items()}
         self._epochs.append((epoch + 1, values))

@@ -1,6 +1,7 @@
 """`keras-tc2 COMMAND --flags`, or `keras-tc2 COMMAND --config=FILE.yaml`."""
 
 import sys
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -10,7 +11,7 @@ from keras_tc2.cli.settings import read_settings
 COMMANDS = {"pretrain": pretrain, "transfer": transfer, "report": report}
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Args:

@@ -1,5 +1,7 @@
 """as_arrays: a whole dataset in memory."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,7 @@ from keras_tc2.data.reading_errors import unwrapped
 
 
 @unwrapped()
-def as_arrays(dataset):
+def as_arrays(dataset: tf.data.Dataset) -> Any:
     """Reads a whole dataset into memory, as a few images with labels often should be.
 
     Args:

@@ -37,20 +37,20 @@ class EpochCounter:
     ```
     """
 
-    def __init__(self, epoch=0):
+    def __init__(self, epoch: int = 0) -> None:
         self._lock = threading.Lock()
         self.epoch = epoch
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """The number of the epoch that the next iterator gives."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch):
+    def epoch(self, epoch: int) -> None:
         self._epoch = checks.integer("epoch", epoch, at_least=0)
 
-    def advance(self):
+    def advance(self) -> np.int64:
         """Returns the epoch as int64, and moves on to the next."""
         with self._lock:
             epoch = self._epoch

@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import pathlib
+from typing import Self
+
+from keras_tc2.annotations import PathLike
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -65,7 +68,7 @@ class FolderManifest:
     links_out: int
 
     @classmethod
-    def scan(cls, root, *, checksums=False):
+    def scan(cls, root: PathLike, *, checksums: bool = False) -> Self:
         """Lists a folder and all folders in it.
 
         Files whose name begins with a dot, or does not end like an image's, are
@@ -96,7 +99,7 @@ class FolderManifest:
         )
 
     @classmethod
-    def load(cls, path, root):
+    def load(cls, path: PathLike, root: PathLike) -> Self:
         """Reads a manifest that was saved, for the folder at `root`.
 
         Raises:
@@ -115,7 +118,7 @@ class FolderManifest:
                 "name another file."
             ) from error
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Writes the manifest as JSON, whole or not at all."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
         del content["root"]
@@ -124,7 +127,7 @@ class FolderManifest:
         draft.write_text(json.dumps(content))
         draft.replace(path)
 
-    def is_current(self):
+    def is_current(self) -> bool:
         """Whether the folders still have the time stamps of the listing."""
         root = pathlib.Path(self.root)
         return all(
@@ -132,7 +135,7 @@ class FolderManifest:
             for name, stamp in self.folders.items()
         )
 
-    def changed_files(self):
+    def changed_files(self) -> list[str]:
         """Files whose content is not the listed one, or that are gone.
 
         Compares checksums where the manifest has them, else sizes.

@@ -1,11 +1,14 @@
 """load: images from wherever they are, as one kind of dataset."""
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, PathLike
 from keras_tc2.data.array_source import matches_array, read_array
 from keras_tc2.data.csv_source import matches_csv, read_csv
 from keras_tc2.data.dataset_source import matches_dataset, read_dataset
@@ -47,23 +50,23 @@ KINDS = (
 
 
 def load(
-    source,
-    split="train",
+    source: Any,
+    split: str = "train",
     *,
-    labels=False,
-    data_dir=None,
-    image_size=None,
-    on_error="raise",
-    channels=None,
-    dtype=None,
-    value_range=None,
-    max_skipped_share=0.1,
-    max_pixels=178_956_970,
-    image_key=None,
-    label_key=None,
-    manifest=None,
-    class_names=None,
-):
+    labels: bool | Sequence[Any] | Array = False,
+    data_dir: PathLike | None = None,
+    image_size: int | Sequence[int] | None = None,
+    on_error: str = "raise",
+    channels: int | None = None,
+    dtype: str | None = None,
+    value_range: Sequence[float] | None = None,
+    max_skipped_share: float = 0.1,
+    max_pixels: int = 178_956_970,
+    image_key: str | None = None,
+    label_key: str | None = None,
+    manifest: PathLike | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ReadDataset:
     """Images from a dataset, folder, file or array, as one kind of dataset.
 
     Images are read and decoded in parallel, in a fixed order, and never all at once:

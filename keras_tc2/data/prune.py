@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Pruning:
     target_counts: np.ndarray
     kept_clusters: np.ndarray
 
-    def plot(self, images, *, num_clusters=4, num_images=6):
+    def plot(
+        self, images: Array, *, num_clusters: int = 4, num_images: int = 6
+    ) -> Figure:
         """Pictures of the most and the least used clusters.
 
         Args:
@@ -39,8 +42,8 @@ class Pruning:
         """
         from matplotlib.figure import Figure
 
-        order = np.argsort(-self.target_counts, kind="stable")
-        order = [c for c in order if np.any(self.clusters == c)]
+        most_used = np.argsort(-self.target_counts, kind="stable")
+        order = [c for c in most_used if np.any(self.clusters == c)]
         number = min(num_clusters, max(1, len(order) // 2))
         shown = [*order[:number], *order[-number:]]
         figure = Figure(
@@ -71,7 +74,14 @@ class Pruning:
         return figure
 
 
-def prune(source_features, target_features, *, keep, num_clusters=None, seed=0):
+def prune(
+    source_features: Array,
+    target_features: Array,
+    *,
+    keep: float,
+    num_clusters: int | None = None,
+    seed: int = 0,
+) -> Pruning:
     """Drops source images that are least like the target's: feature mapping of [1].
 
     The features of the source set by a surrogate encoder are clustered by k-means;

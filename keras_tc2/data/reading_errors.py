@@ -6,6 +6,8 @@ its graph and a traceback as text. Who iterates gets ours back.
 
 import contextlib
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -76,7 +78,7 @@ class ReadDataset(tf.data.Dataset):
         dataset: `tf.data.Dataset`.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: tf.data.Dataset) -> None:
         self._dataset = dataset
         super().__init__(variant_tensor(dataset))
         for name, value in vars(dataset).items():
@@ -88,7 +90,7 @@ class ReadDataset(tf.data.Dataset):
         return [self._dataset]
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str] | None:
         """List of what the numbers of classes stand for, or `None` if not known.
 
         What `map`, `take` and the like make of the dataset does not have it.
@@ -96,11 +98,11 @@ class ReadDataset(tf.data.Dataset):
         return getattr(self, "_keras_tc2_class_names", None)
 
     @property
-    def element_spec(self):
+    def element_spec(self) -> Any:
         """What an element is, as in any dataset."""
         return self._dataset.element_spec
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         """An iterator of TensorFlow's, but for the errors."""
         iterator = super().__iter__()
         # Keras needs the very class, or one derived from it.

@@ -2,8 +2,10 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
+from keras_tc2.annotations import PathLike
 from keras_tc2.data.pixel_format import PixelFormat
 
 
@@ -14,15 +16,15 @@ class Request:
     source: Any
     split: str
     labels: bool
-    data_dir: str | None
+    data_dir: PathLike | None
     pixel_format: PixelFormat
     on_error: str
     max_skipped_share: float
     max_pixels: int
     image_key: str | None
     label_key: str | None
-    manifest: str | None
-    class_names: tuple | None
+    manifest: PathLike | None
+    class_names: Sequence[str] | None
 
     @property
     def path(self):

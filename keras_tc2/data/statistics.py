@@ -1,10 +1,12 @@
 """channel_statistics: mean and standard deviation of each channel."""
 
 import typing
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.annotations import Images
 from keras_tc2.data.array_source import check_image_shape, check_pixels
 from keras_tc2.data.random_access import without_label
 from keras_tc2.data.reading_errors import unwrapped
@@ -18,7 +20,7 @@ class ChannelStatistics(typing.NamedTuple):
 
 
 @unwrapped()
-def channel_statistics(images):
+def channel_statistics(images: Images) -> ChannelStatistics:
     """Mean and standard deviation of each channel over all pixels of all images.
 
     Images pass by once, one after the other. Those of every image are merged into the
@@ -58,7 +60,8 @@ def channel_statistics(images):
         images = np.asarray(images)
         check_image_shape(images.shape)
         check_pixels(images)
-    count, mean, squares, scale = 0, 0.0, 0.0, 1.0
+    mean: Any = 0.0
+    count, squares, scale = 0, 0.0, 1.0
     for number, image in enumerate(images):
         scale = 1.0 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
         pixels = image.reshape(-1, image.shape[-1]).astype(np.float64)

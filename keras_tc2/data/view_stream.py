@@ -1,11 +1,13 @@
 """ViewDataset: the views of any step of a run, for any replica of it."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from keras_tc2.data.epochs import fold_seed
 from keras_tc2.data.reading_errors import ReadDataset, check
+from keras_tc2.data.step_order import StepOrder
 
 VIEWS = 1
 
@@ -137,29 +139,33 @@ class ViewDataset(ReadDataset):
         order: `StepOrder`, or `None` where the length of an epoch is not known.
     """
 
-    def __init__(self, dataset, stream, order):
+    def __init__(
+        self, dataset: tf.data.Dataset, stream: ViewStream, order: StepOrder | None
+    ) -> None:
         super().__init__(dataset)
         self.stream = stream
         self.order = order
 
-    def take(self, count, name=None):
+    def take(self, count: Any, name: str | None = None) -> ReadDataset:
         """The first batches of every pass, as in any dataset."""
         return self._made_by("take", count, name, super().take(count, name))
 
-    def skip(self, count, name=None):
+    def skip(self, count: Any, name: str | None = None) -> ReadDataset:
         """Every pass without its first batches, as in any dataset."""
         return self._made_by("skip", count, name, super().skip(count, name))
 
-    def repeat(self, count=None, name=None):
+    def repeat(self, count: Any = None, name: str | None = None) -> ReadDataset:
         """Epoch after epoch, as in any dataset."""
         count = -1 if count is None else count
         return self._made_by("repeat", count, name, super().repeat(count, name))
 
-    def prefetch(self, buffer_size, name=None):
+    def prefetch(self, buffer_size: Any, name: str | None = None) -> "ViewDataset":
         """The same, made ahead."""
         return ViewDataset(super().prefetch(buffer_size, name), self.stream, self.order)
 
-    def with_options(self, options, name=None):
+    def with_options(
+        self, options: tf.data.Options, name: str | None = None
+    ) -> "ViewDataset":
         """The same, with options of `tf.data`."""
         dataset = super().with_options(options, name)
         return ViewDataset(dataset, self.stream, self.order)
@@ -173,7 +179,7 @@ class ViewDataset(ReadDataset):
             order = getattr(order, method)(int(number))
         return ViewDataset(dataset, self.stream, order)
 
-    def from_step(self, step, share=WHOLE):
+    def from_step(self, step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """The views of all steps from `step` on, pass after pass, without an end.
 
         Args:

@@ -2,10 +2,13 @@
 
 import inspect
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Augmentation, Images
 from keras_tc2.augment import Views
 from keras_tc2.data.epochs import EpochCounter, each_epoch
 from keras_tc2.data.image_batches import image_batches
@@ -15,15 +18,15 @@ from keras_tc2.data.view_stream import ViewDataset, ViewStream
 
 
 def two_views(
-    images,
+    images: Images | Sequence[Images],
     *,
-    batch_size,
-    augmentation=None,
-    seed=0,
-    shuffle=True,
-    shuffle_buffer=10_000,
-    epoch_counter=None,
-):
+    batch_size: int,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    shuffle: bool = True,
+    shuffle_buffer: int = 10_000,
+    epoch_counter: EpochCounter | None = None,
+) -> ViewDataset:
     """Batches of two augmented views of every image.
 
     Every iterator of the dataset, so every epoch of `fit`, gives the images in a new
@@ -112,7 +115,9 @@ def two_views(
     )
 
 
-def multi_views(images, *, augmentation, **kwargs):
+def multi_views(
+    images: Images | Sequence[Images], *, augmentation: Augmentation, **kwargs: Any
+) -> ViewDataset:
     """Batches of as many views of every image as `augmentation` has recipes.
 
     For objectives that use more than two views, such as multi-crop.
@@ -155,14 +160,14 @@ def multi_views(images, *, augmentation, **kwargs):
 
 
 def batches(
-    images,
+    images: Images | Sequence[Images],
     *,
-    batch_size,
-    seed=0,
-    shuffle=True,
-    shuffle_buffer=10_000,
-    epoch_counter=None,
-):
+    batch_size: int,
+    seed: int = 0,
+    shuffle: bool = True,
+    shuffle_buffer: int = 10_000,
+    epoch_counter: EpochCounter | None = None,
+) -> ViewDataset:
     """Batches of images, and of each the seed of its views, which the model makes.
 
     For a pretrainer with an `augmentation`: it makes the views within its step, on its

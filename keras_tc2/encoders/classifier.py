@@ -1,8 +1,12 @@
 """A classifier: an encoder, and a head on its features."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import numpy as np
 
+from keras_tc2.annotations import Array, Config, Images, PathLike, Shape, Tensor
 from keras_tc2.compat import all_layers
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import with_checked_values
@@ -55,7 +59,14 @@ class Classifier(Publishable, keras.Model):
     ```
     """
 
-    def __init__(self, encoder, head, *, classes=None, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Model,
+        head: keras.Layer | int,
+        *,
+        classes: Sequence[str | int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         if not isinstance(head, keras.layers.Layer):
@@ -76,27 +87,27 @@ class Classifier(Publishable, keras.Model):
                 f"{len(self.classes)}"
             )
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         """Logits of raw images."""
         features = self.encoder(images, training=training)
         return self.head(features, training=training)
 
     @unwrapped()
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As of `keras.Model`, on raw images, whose values are looked at first."""
         return super().fit(with_checked_values(x, self.encoder), *args, **kwargs)
 
     @unwrapped()
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As of `keras.Model`, on raw images, whose values are looked at first."""
         return super().evaluate(with_checked_values(x, self.encoder), *args, **kwargs)
 
     @unwrapped()
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Array:
         """As of `keras.Model`, on raw images, whose values are looked at first."""
         return super().predict(with_checked_values(x, self.encoder), *args, **kwargs)
 
-    def classify(self, images, *, batch_size=256):
+    def classify(self, images: Images, *, batch_size: int = 256) -> Array:
         """The most probable class of each image.
 
         Args:
@@ -112,13 +123,13 @@ class Classifier(Publishable, keras.Model):
 
     def compile(
         self,
-        optimizer="adam",
+        optimizer: str | keras.Optimizer = "adam",
         *,
-        encoder_optimizer=None,
-        loss=None,
-        metrics=("accuracy",),
-        **kwargs,
-    ):
+        encoder_optimizer: str | keras.Optimizer | None = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = ("accuracy",),
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`.
 
         Where a layer computes in float16, the loss is scaled.
@@ -156,38 +167,38 @@ class Classifier(Publishable, keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     @property
-    def head_variables(self):
+    def head_variables(self) -> list[keras.Variable]:
         """What `optimizer` trains where the encoder has one of its own."""
         return self.head.trainable_variables
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config | None:
         """The arguments of `compile`, for a saved model to be compiled again."""
         if not self.compiled:
             return None
         return keras.saving.serialize_keras_object(self._compiled_with)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         """Compiles as `get_compile_config` described."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def summary(self, *args, **kwargs):
+    def summary(self, *args: Any, **kwargs: Any) -> None:
         """Prints the layers of the encoder; arguments as in `keras.Model.summary`."""
         return self.encoder.summary(*args, **kwargs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(batch, num_classes)."""
         return self.head.compute_output_shape(
             (input_shape[0], _feature_dim(self.encoder))
         )
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> Shape:
         """(height, width, channels) of the images."""
         if hasattr(self.encoder, "image_shape"):
             return self.encoder.image_shape
         return tuple(self.encoder.input_shape[1:])
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Returns every constructor argument."""
         return {
             "name": self.name,
@@ -198,7 +209,7 @@ class Classifier(Publishable, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The classifier that `get_config` described."""
         parts = {
             part: keras.saving.deserialize_keras_object(config[part])
@@ -206,7 +217,7 @@ class Classifier(Publishable, keras.Model):
         }
         return cls(**{**config, **parts})
 
-    def save_pretrained(self, folder):
+    def save_pretrained(self, folder: PathLike) -> None:
         """Writes encoder and head to a folder, for `Classifier.from_pretrained`.
 
         The folder is one of the encoder (see `Encoder.save_pretrained`) with
@@ -226,15 +237,15 @@ class Classifier(Publishable, keras.Model):
     @classmethod
     def from_pretrained(
         cls,
-        repo_id_or_folder,
+        repo_id_or_folder: PathLike,
         *,
-        revision=None,
-        token=None,
-        cache_dir=None,
-        force_download=False,
-        local_files_only=False,
-        trainable=True,
-    ):
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        trainable: bool = True,
+    ) -> "Classifier":
         """Loads a classifier; arguments and errors as of `keras_tc2.from_pretrained`.
 
         Raises:

@@ -1,14 +1,22 @@
 """A small convolutional encoder for images of 28 to 64 pixels."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 
 
 @register("convnet")
-def convnet(input_shape, *, widths=(16, 32, 64), batch_norm_momentum=0.9):
+def convnet(
+    input_shape: Shape,
+    *,
+    widths: Sequence[int] = (16, 32, 64),
+    batch_norm_momentum: float = 0.9,
+) -> keras.Model:
     """Stages of a 3x3 convolution of stride 2, batch normalisation and ReLU.
 
     Strided, since normalising full-size maps would cost more than the convolutions:

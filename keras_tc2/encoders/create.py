@@ -1,7 +1,10 @@
 """Encoders by name."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
+from keras_tc2.annotations import Range, Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.network import build_network
@@ -9,14 +12,14 @@ from keras_tc2.encoders.registry import builder_named, complete_arguments
 
 
 def create(
-    name,
+    name: str,
     *,
-    input_shape,
-    channel_mean=None,
-    channel_std=None,
-    value_range=None,
-    **builder_arguments,
-):
+    input_shape: Shape,
+    channel_mean: Range | None = None,
+    channel_std: Range | None = None,
+    value_range: Sequence[float] | None = None,
+    **builder_arguments: Any,
+) -> Encoder:
     """Creates a new, untrained encoder.
 
     Args:

@@ -1,5 +1,8 @@
 """EfficientNetV2-B0 of KerasCV."""
 
+import keras
+
+from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 from keras_tc2.encoders.strides import fit_strides
@@ -7,13 +10,13 @@ from keras_tc2.encoders.strides import fit_strides
 
 @register("efficientnet_v2_b0")
 def efficientnet_v2_b0(
-    input_shape,
+    input_shape: Shape,
     *,
-    width_multiplier=1.0,
-    depth_multiplier=1.0,
-    total_stride=None,
-    skip_connection_dropout=0.2,
-):
+    width_multiplier: float = 1.0,
+    depth_multiplier: float = 1.0,
+    total_stride: int | None = None,
+    skip_connection_dropout: float = 0.2,
+) -> keras.Model:
     """EfficientNetV2-B0 [1] of KerasCV; 1280 features.
 
     Args:

@@ -1,9 +1,13 @@
 """The encoder: raw images in, features out, everything in between inside."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Array, Config, Shape, Tensor
 from keras_tc2.compat import all_layers
 from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.reading_errors import unwrapped
@@ -68,8 +72,14 @@ class Encoder(Publishable, keras.Model):
     """
 
     def __init__(
-        self, network, *, backbone=None, value_range=None, recipe=None, **kwargs
-    ):
+        self,
+        network: keras.Model,
+        *,
+        backbone: keras.Model | None = None,
+        value_range: Sequence[float] | None = None,
+        recipe: Config | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.network = network
         self._backbone_name = None if backbone is None else backbone.name
@@ -80,7 +90,13 @@ class Encoder(Publishable, keras.Model):
         self.built = True
 
     @classmethod
-    def wrap(cls, model, *, preprocessing=None, value_range=None):
+    def wrap(
+        cls,
+        model: keras.Model,
+        *,
+        preprocessing: Callable[[Tensor], Tensor] | None = None,
+        value_range: Sequence[float] | None = None,
+    ) -> Self:
         """Makes an encoder of any Keras model that gives features.
 
         The weights are shared with `model`, not copied. Its normalisation layers
@@ -124,23 +140,23 @@ class Encoder(Publishable, keras.Model):
         return cls(network, backbone=model, value_range=value_range)
 
     @property
-    def backbone(self):
+    def backbone(self) -> keras.Model:
         """The model inside `network` that gives the last feature map."""
         if self._backbone_name is None:
             return self.network
         return self.network.get_layer(self._backbone_name)
 
     @property
-    def feature_dim(self):
+    def feature_dim(self) -> int:
         """Length of a feature vector, an int."""
         return self.network.output_shape[-1]
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> Shape:
         """(height, width, channels) of the images."""
         return tuple(self.network.input_shape[1:])
 
-    def preprocess(self, raw):
+    def preprocess(self, raw: Tensor) -> Tensor:
         """Raw images to float images in [0, 1], float32 or float64.
 
         Args:
@@ -160,7 +176,7 @@ class Encoder(Publishable, keras.Model):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         return (ops.cast(raw, dtype) - low) / (high - low)
 
-    def check_values(self, images):
+    def check_values(self, images: Tensor) -> None:
         """Raises `ValueError` if raw images have values out of their range.
 
         Args:
@@ -170,11 +186,11 @@ class Encoder(Publishable, keras.Model):
             check_values(images, self.value_range)
 
     @unwrapped()
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Array:
         """As of `keras.Model`, on raw images, whose values are looked at first."""
         return super().predict(with_checked_values(x, self), *args, **kwargs)
 
-    def as_views(self, images):
+    def as_views(self, images: Tensor) -> Tensor:
         """Raw integers as floats in [0, 1]; floats are views already.
 
         Args:
@@ -182,7 +198,7 @@ class Encoder(Publishable, keras.Model):
         """
         return images if _are_floats(images) else self.preprocess(images)
 
-    def encode(self, views, training=None):
+    def encode(self, views: Tensor, training: bool | None = None) -> Tensor:
         """Views that are float in [0, 1] to features.
 
         Args:
@@ -203,19 +219,19 @@ class Encoder(Publishable, keras.Model):
             )
         return self.network(views, training=training)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Raw images to features: `encode(preprocess(inputs))`."""
         return self.encode(self.preprocess(inputs), training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(batch, feature_dim)."""
         return (input_shape[0], self.feature_dim)
 
-    def summary(self, *args, **kwargs):
+    def summary(self, *args: Any, **kwargs: Any) -> None:
         """Prints the layers of `network`; arguments as in `keras.Model.summary`."""
         return self.network.summary(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Returns every constructor argument; for a created encoder its recipe."""
         config = {
             "name": self.name,
@@ -238,7 +254,7 @@ class Encoder(Publishable, keras.Model):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """Builds anew from the recipe, or reads the network that was given."""
         config = dict(config)
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])

@@ -1,19 +1,21 @@
 """Loading a published encoder."""
 
 from keras_tc2 import hub
+from keras_tc2.annotations import PathLike
+from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.pretrained import load_folder
 
 
 def from_pretrained(
-    repo_id_or_folder,
+    repo_id_or_folder: PathLike,
     *,
-    revision=None,
-    token=None,
-    cache_dir=None,
-    force_download=False,
-    local_files_only=False,
-    trainable=True,
-):
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: PathLike | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    trainable: bool = True,
+) -> Encoder:
     """Loads an encoder from the Hub, or from a folder.
 
     Runs nothing that a stranger wrote: the encoder is built by a builder that this

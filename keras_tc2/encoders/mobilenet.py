@@ -1,6 +1,9 @@
 """MobileNetV3-Small of KerasCV."""
 
+import keras
+
 from keras_tc2 import checks
+from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
@@ -9,8 +12,12 @@ from keras_tc2.encoders.strides import fit_strides
 
 @register("mobilenet_v3_small")
 def mobilenet_v3_small(
-    input_shape, *, width_multiplier=1.0, total_stride=None, batch_norm_momentum=0.99
-):
+    input_shape: Shape,
+    *,
+    width_multiplier: float = 1.0,
+    total_stride: int | None = None,
+    batch_norm_momentum: float = 0.99,
+) -> keras.Model:
     """MobileNetV3-Small [1] of KerasCV, up to its last convolution; 576 features.
 
     Args:

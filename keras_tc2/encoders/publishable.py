@@ -1,10 +1,17 @@
 """The methods by which an encoder leaves the process: folders, the Hub, exports."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from keras_tc2.annotations import PathLike
+
 
 class Publishable:
     """Base of `Encoder` and `Classifier`: folders, the Hub and exports."""
 
-    def save_pretrained(self, folder):
+    def save_pretrained(self, folder: PathLike) -> None:
         """Writes the encoder to a folder, for `keras_tc2.from_pretrained`.
 
         Writes `config.json` (builder, arguments, preprocessing, versions, and
@@ -24,22 +31,22 @@ class Publishable:
 
     def push_to_hub(
         self,
-        repo_id,
+        repo_id: str,
         *,
-        private=None,
-        token=None,
-        branch=None,
-        create_pr=False,
-        commit_message="Upload encoder with keras_tc2",
-        license=None,
-        card_data=None,
-        transfer_report=None,
-        pictures=(),
-        include_pretrainer=None,
-        safetensors=False,
-        overwrite_card=False,
-        dry_run=None,
-    ):
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        create_pr: bool = False,
+        commit_message: str = "Upload encoder with keras_tc2",
+        license: str | None = None,
+        card_data: Mapping[str, Any] | None = None,
+        transfer_report: Any = None,
+        pictures: Iterable[PathLike] = (),
+        include_pretrainer: keras.Model | None = None,
+        safetensors: bool = False,
+        overwrite_card: bool = False,
+        dry_run: PathLike | None = None,
+    ) -> str:
         """Publishes the encoder, with its classifier if it is in one, in one commit.
 
         A push that fails or is interrupted leaves the content of the repository as
@@ -95,15 +102,20 @@ class Publishable:
         return push_to_hub(self, repo_id, dry_run=dry_run, contents=contents, push=push)
 
     @classmethod
-    def from_pretrained(cls, repo_id_or_folder, **arguments):
+    def from_pretrained(cls, repo_id_or_folder: PathLike, **arguments: Any) -> Any:
         """Loads an encoder; see `keras_tc2.from_pretrained`."""
         from keras_tc2.encoders.from_pretrained import from_pretrained
 
         return from_pretrained(repo_id_or_folder, **arguments)
 
     def export(
-        self, filepath, format="tf_saved_model", *, input_dtype="uint8", tolerance=1e-3
-    ):
+        self,
+        filepath: PathLike,
+        format: str = "tf_saved_model",
+        *,
+        input_dtype: str = "uint8",
+        tolerance: float = 1e-3,
+    ) -> None:
         """Writes the encoder, preprocessing included, for another runtime.
 
         What was written is loaded and run on random images, and its features are

@@ -2,15 +2,18 @@
 
 import inspect
 from collections.abc import Callable
+from typing import TypeVar
 
 import keras
 
 from keras_tc2.checks import did_you_mean
 
+Builder = TypeVar("Builder", bound=Callable[..., keras.Model])
+
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
 
-def register(name):
+def register(name: str) -> Callable[[Builder], Builder]:
     """Decorator that makes a function the builder of the encoder `name`.
 
     A builder takes `input_shape` (height, width, channels), and keyword-only
@@ -69,7 +72,7 @@ def register(name):
     return decorate
 
 
-def names():
+def names() -> list[str]:
     """The names that `create` knows, sorted; a list of str."""
     return sorted(_BUILDERS)
 

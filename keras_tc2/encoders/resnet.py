@@ -1,6 +1,9 @@
 """ResNet-18, -34 and -50, with a stem that suits the size of the images."""
 
+import keras
+
 from keras_tc2 import checks
+from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 from keras_tc2.encoders.resnet_backbone import ResNetBackbone
@@ -10,7 +13,13 @@ SMALL_IMAGE_SIDE = 64
 
 
 @register("resnet18")
-def resnet18(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
+def resnet18(
+    input_shape: Shape,
+    *,
+    width: int = 64,
+    stem: str = "auto",
+    batch_norm_momentum: float = 0.9,
+) -> keras.Model:
     """ResNet-18, second version [1].
 
     Args:
@@ -36,14 +45,26 @@ def resnet18(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
 
 
 @register("resnet34")
-def resnet34(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
+def resnet34(
+    input_shape: Shape,
+    *,
+    width: int = 64,
+    stem: str = "auto",
+    batch_norm_momentum: float = 0.9,
+) -> keras.Model:
     """ResNet-34; arguments and result as of `resnet18`."""
     structure = {"stackwise_blocks": [3, 4, 6, 3], "block_type": "basic_block"}
     return _resnet("resnet34", structure, input_shape, width, stem, batch_norm_momentum)
 
 
 @register("resnet50")
-def resnet50(input_shape, *, width=64, stem="auto", batch_norm_momentum=0.9):
+def resnet50(
+    input_shape: Shape,
+    *,
+    width: int = 64,
+    stem: str = "auto",
+    batch_norm_momentum: float = 0.9,
+) -> keras.Model:
     """ResNet-50, of bottleneck blocks; the feature dimension is 32 times `width`.
 
     Arguments and result as of `resnet18`.

@@ -6,6 +6,7 @@ with ImageNet's statistics, so this one is our own.
 
 import keras
 
+from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 
@@ -54,8 +55,14 @@ def gelu_tanh(x):
 
 @register("vit_tiny")
 def vit_tiny(
-    input_shape, *, patch_size=None, dim=192, depth=12, num_heads=3, dropout=0.0
-):
+    input_shape: Shape,
+    *,
+    patch_size: int | None = None,
+    dim: int = 192,
+    depth: int = 12,
+    num_heads: int = 3,
+    dropout: float = 0.0,
+) -> keras.Model:
     """ViT-Tiny: pre-norm transformer blocks over patches, as in [1].
 
     Without a class token: `create` averages the tokens. The size is that of [2],

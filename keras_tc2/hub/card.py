@@ -3,14 +3,17 @@
 import hashlib
 import pathlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from keras_tc2.annotations import Config, PathLike
 from keras_tc2.hub.redact import redact
 
 PAPER = "2511.13787"
 _MARK = re.compile(r"<!-- keras_tc2 card ([0-9a-f]{64}) -->\n")
 
 
-def write_card(path, text):
+def write_card(path: PathLike, text: str) -> None:
     """Writes a card with a mark by which a later change by hand is noticed."""
     text = redact(text)
     head, body = _split_metadata(text)
@@ -26,16 +29,16 @@ def is_generated(text):
 
 
 def card_text(
-    config,
+    config: Config,
     *,
-    repo_id,
-    license,
-    card_data,
-    transfer_report,
-    pictures,
-    weight_files,
-    classes=None,
-):
+    repo_id: str,
+    license: str | None,
+    card_data: Mapping[str, Any] | None,
+    transfer_report: Any,
+    pictures: Sequence[str],
+    weight_files: Sequence[str],
+    classes: Sequence[str | int] | None = None,
+) -> str:
     """The text of a card: metadata in YAML, then Markdown.
 
     Args:

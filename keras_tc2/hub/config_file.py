@@ -3,7 +3,10 @@
 import json
 import math
 import pathlib
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from keras_tc2.annotations import Config, PathLike
 from keras_tc2.hub import files
 from keras_tc2.hub.errors import ConfigError, NotAnEncoderError
 from keras_tc2.hub.redact import redact
@@ -18,7 +21,7 @@ MAX_LIST = 64
 MAX_NESTING = 2
 
 
-def write_config(folder, name, content):
+def write_config(folder: PathLike, name: str, content: Mapping[str, Any]) -> None:
     """Writes `content`, a dict, with the library and format version in front.
 
     Access tokens of the Hub, such as one in a recorded command, are left out.
@@ -32,7 +35,13 @@ def write_config(folder, name, content):
     path.write_text(redact(text) + "\n", encoding="utf-8")
 
 
-def read_config(folder, name, *, keys, optional=()):
+def read_config(
+    folder: PathLike,
+    name: str,
+    *,
+    keys: Collection[str],
+    optional: Collection[str] = (),
+) -> Config:
     """Reads a config that `write_config` wrote; runs and imports nothing.
 
     Args:
@@ -88,7 +97,7 @@ def holds_config(folder, name):
         return False
 
 
-def check_plain(name, value, nesting=0):
+def check_plain(name: str, value: Any, nesting: int = 0) -> Any:
     """Returns `value` if it is a bounded number, string, None or list of these.
 
     Anything else, a dict above all, could describe an object; a huge number could

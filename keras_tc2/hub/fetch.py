@@ -2,7 +2,10 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
+from keras_tc2.annotations import PathLike
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import holds_config
 from keras_tc2.hub.contents import describe
@@ -17,15 +20,15 @@ ENCODER_FILES = {
 
 
 def fetch_folder(
-    repo_id_or_folder,
+    repo_id_or_folder: PathLike,
     *,
-    revision,
-    token,
-    cache_dir,
-    force_download,
-    local_files_only,
-    parts=(),
-):
+    revision: str | None,
+    token: str | bool | None,
+    cache_dir: PathLike | None,
+    force_download: bool,
+    local_files_only: bool,
+    parts: Iterable[str] = (),
+) -> pathlib.Path:
     """Finds a local folder, or fetches a repository's files into the cache.
 
     Fetches the files of an encoder and no others, all at one commit.
@@ -63,7 +66,7 @@ def fetch_folder(
     wanted = dict(ENCODER_FILES)
     for part in parts:
         wanted |= {f"{part}/{name}": size for name, size in ENCODER_FILES.items()}
-    request = {
+    request: dict[str, Any] = {
         "repo_id": repo_id,
         "revision": revision,
         "token": token,
@@ -77,10 +80,13 @@ def fetch_folder(
 
         if not local_files_only:
             _check_sizes(request, wanted)
-        snapshot = snapshot_download(
-            **request, force_download=force_download, local_files_only=local_files_only
+        snapshot = pathlib.Path(
+            snapshot_download(
+                **request,
+                force_download=force_download,
+                local_files_only=local_files_only,
+            )
         )
-    snapshot = pathlib.Path(snapshot)
     if not holds_config(snapshot, files.CONFIG_FILE):
         _refuse(repo_id, _names_in(repo_id, snapshot.name, token, local_files_only))
     return snapshot

@@ -2,7 +2,9 @@
 
 import pathlib
 import tempfile
+from typing import Any
 
+from keras_tc2.annotations import PathLike
 from keras_tc2.hub import files
 from keras_tc2.hub.card import is_generated
 from keras_tc2.hub.requests import explained
@@ -10,16 +12,16 @@ from keras_tc2.version import __version__
 
 
 def push_folder(
-    folder,
-    repo_id,
+    folder: PathLike,
+    repo_id: str,
     *,
-    private,
-    token,
-    branch,
-    create_pr,
-    commit_message,
-    overwrite_card,
-):
+    private: bool | None,
+    token: str | bool | None,
+    branch: str | None,
+    create_pr: bool,
+    commit_message: str,
+    overwrite_card: bool,
+) -> str:
     """Makes one commit of all files of a folder.
 
     The commit comes last, on top of the state that was looked at first: if anything
@@ -61,13 +63,13 @@ def push_folder(
         api.create_repo(repo_id, private=private, exist_ok=True)
         if branch is not None:
             api.create_branch(repo_id, branch=branch, exist_ok=True)
-        state = api.repo_info(repo_id, revision=branch)
+        state: Any = api.repo_info(repo_id, revision=branch)
         there = [sibling.rfilename for sibling in state.siblings or []]
         if files.CARD_FILE in there and files.CARD_FILE in names and not overwrite_card:
             card = _read_card(api, repo_id, state.sha)
             if not is_generated(card):
                 names.remove(files.CARD_FILE)
-        operations = [
+        operations: list[Any] = [
             CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name)
             for name in names
         ]

@@ -1,7 +1,11 @@
 """Weights as safetensors, for readers outside Keras."""
 
+import keras
 
-def write_safetensors(model, path):
+from keras_tc2.annotations import PathLike
+
+
+def write_safetensors(model: keras.Model, path: PathLike) -> None:
     """Writes the weights of a Keras model under flat names.
 
     A name is the path of the variable with dots, such as `stage1_conv.kernel`; a

@@ -3,15 +3,18 @@
 import math
 import pathlib
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import keras
 
+from keras_tc2.annotations import PathLike
 from keras_tc2.hub import files, weights_file
 from keras_tc2.hub.errors import ConfigError, WeightsError
 
 
-def save_weights(model, folder):
+def save_weights(model: keras.Layer, folder: PathLike) -> str:
     """Writes `model.weights.h5`.
 
     Args:
@@ -26,7 +29,7 @@ def save_weights(model, folder):
     return files.sha256(path)
 
 
-def as_model(**parts):
+def as_model(**parts: keras.Layer) -> keras.Model:
     """Layers or models by name as one model, whose weights are one file."""
     model = keras.Model()
     for name, part in parts.items():
@@ -35,7 +38,13 @@ def as_model(**parts):
     return model
 
 
-def build_with_weights(build, folder, *, sha256, model_of):
+def build_with_weights(
+    build: Callable[[], Any],
+    folder: PathLike,
+    *,
+    sha256: str,
+    model_of: Callable[[Any], keras.Model],
+) -> Any:
     """Builds what a config describes, and gives it the weights of the folder.
 
     Nothing is built before the weights are known to be those of the config, and to fit.

@@ -1,9 +1,11 @@
 """Two reports compared row by row: paired differences and how sure they are."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from keras_tc2.annotations import Figure, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.reporting.measures import measurement_name
 
@@ -32,7 +34,7 @@ class Difference:
     seed_interval: tuple | None
 
     @property
-    def seed_spread(self):
+    def seed_spread(self) -> float | None:
         """Standard deviation over seeds, or None for a single one."""
         return float(np.std(self.per_seed, ddof=1)) if len(self.per_seed) > 1 else None
 
@@ -48,7 +50,15 @@ class Comparison:
         confidence: float. Coverage of the intervals.
     """
 
-    def __init__(self, first, second, differences, overall, num_averaged, confidence):
+    def __init__(
+        self,
+        first: str,
+        second: str,
+        differences: list[Difference],
+        overall: Difference,
+        num_averaged: int,
+        confidence: float,
+    ) -> None:
         self.first = first
         self.second = second
         self.differences = differences
@@ -57,7 +67,7 @@ class Comparison:
         self.confidence = confidence
 
     @property
-    def finding(self):
+    def finding(self) -> str:
         """The result in a plain sentence."""
         overall, percent = self.overall, f"{100 * self.confidence:g} %"
         seeds = len(overall.per_seed)
@@ -89,7 +99,7 @@ class Comparison:
             finding += " With one seed, encoders trained again may differ by more."
         return finding
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Everything, in JSON values."""
         return {
             "first": self.first,
@@ -100,7 +110,7 @@ class Comparison:
             "overall": dataclasses.asdict(self.overall),
         }
 
-    def table(self):
+    def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table of differences, as text, in points."""
         percent = f"{100 * self.confidence:g} %"
         header = [
@@ -126,13 +136,13 @@ class Comparison:
         held = [i for i in range(len(header)) if any(row[i] for row in rows)]
         return [header[i] for i in held], [[row[i] for i in held] for row in rows]
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table of differences in points, and the finding."""
         header, rows = self.table()
         table = markdown_table(header, rows, num_text_columns=1)
         return f"{table}\n\n{self.finding}\n"
 
-    def plot(self, path=None):
+    def plot(self, path: PathLike | None = None) -> Figure:
         """Every difference and its intervals; also saved to `path` if one is given.
 
         Returns:
@@ -145,7 +155,7 @@ class Comparison:
             figure.savefig(path, dpi=150)
         return figure
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The Markdown table and the finding."""
         return self.to_markdown()
 

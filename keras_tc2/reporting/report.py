@@ -2,11 +2,17 @@
 
 import json
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Figure, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
+
+if TYPE_CHECKING:
+    from keras_tc2.reporting.comparison import Comparison
 
 NEEDED = ("encoder", "dataset", "protocol", "value")
 
@@ -36,8 +42,15 @@ class TransferReport:
     ```
     """
 
-    def __init__(self, rows, *, settings=None, notes=(), failures=()):
-        defaults = {
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+        failures: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        defaults: dict[str, Any] = {
             "metric": "accuracy",
             "spread": None,
             "seconds": None,
@@ -63,14 +76,17 @@ class TransferReport:
         self.failures = list(failures)
 
     @classmethod
-    def join(cls, reports):
+    def join(cls, reports: Iterable["TransferReport"]) -> Self:
         """One report with the rows of several, such as several encoders or seeds.
 
         Settings that differ are kept one beside the other. An encoder that has the
         name, dataset, protocol and seed of one before it is another: it becomes
         `"name (2)"`.
         """
-        rows, settings, notes, failures = [], {}, {}, []
+        rows: list[dict[str, Any]] = []
+        failures: list[dict[str, Any]] = []
+        settings: dict[str, Any] = {}
+        notes: dict[str, None] = {}
         for report in reports:
             names = _names_beside(rows, report)
             own = dict(report.settings)
@@ -86,14 +102,16 @@ class TransferReport:
                 {**fail, "encoder": names.get(fail["encoder"], fail["encoder"])}
                 for fail in report.failures
             ]
-        return cls(rows, settings=settings, notes=notes, failures=failures)
+        return cls(rows, settings=settings, notes=list(notes), failures=failures)
 
     @property
-    def encoders(self):
+    def encoders(self) -> list[str]:
         """Names of the encoders, in order of appearance."""
         return list(dict.fromkeys(row["encoder"] for row in self.rows))
 
-    def value(self, dataset, protocol, *, encoder=None):
+    def value(
+        self, dataset: str, protocol: str, *, encoder: str | None = None
+    ) -> float:
         """The value of one row in [0, 1], averaged over seeds; its metric says of what.
 
         Raises:
@@ -103,7 +121,9 @@ class TransferReport:
         rows = self._rows_of(dataset, protocol, encoder)
         return float(np.mean([row["value"] for row in rows]))
 
-    def accuracy(self, dataset, protocol, *, encoder=None):
+    def accuracy(
+        self, dataset: str, protocol: str, *, encoder: str | None = None
+    ) -> float:
         """The accuracy of one row in [0, 1], averaged over seeds.
 
         Raises:
@@ -138,7 +158,7 @@ class TransferReport:
         found = [fail for fail in self.failures if fail["dataset"] == dataset]
         return "".join(f" {x['protocol']} failed: {x['error']}" for x in found)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Everything, in JSON values."""
         rows = [{**row, "per_image": _plain(row["per_image"])} for row in self.rows]
         return {
@@ -149,11 +169,11 @@ class TransferReport:
         }
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The report that `to_dict` describes."""
         return cls(**{"failures": (), **values})
 
-    def to_json(self, path=None):
+    def to_json(self, path: PathLike | None = None) -> str:
         """Everything as JSON text; also written to `path` when one is given."""
         text = json.dumps(self.to_dict(), indent=1)
         if path is not None:
@@ -161,14 +181,14 @@ class TransferReport:
         return text
 
     @classmethod
-    def from_json(cls, text_or_path):
+    def from_json(cls, text_or_path: PathLike) -> Self:
         """Reads what `to_json` wrote, from its text or its file."""
         text = str(text_or_path)
         if not text.lstrip().startswith("{"):
             text = pathlib.Path(text_or_path).read_text(encoding="utf-8")
         return cls.from_dict(json.loads(text))
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table as Markdown, the encoders side by side, every value in percent.
 
         ± is the standard deviation over seeds, or over draws for a single seed.
@@ -180,7 +200,9 @@ class TransferReport:
         notes = "".join(f"\n- {note}" for note in self.notes)
         return table + ("\n" + notes if notes else "") + "\n"
 
-    def to_html(self, path=None, *, reference=None):
+    def to_html(
+        self, path: PathLike | None = None, *, reference: str | None = None
+    ) -> str:
         """One self-contained page: table, picture, differences, notes and settings.
 
         Of several encoders, each is compared with one of them (see `compare`).
@@ -205,7 +227,7 @@ class TransferReport:
             pathlib.Path(path).write_text(text, encoding="utf-8")
         return text
 
-    def plot(self, path=None):
+    def plot(self, path: PathLike | None = None) -> Figure:
         """Bars, one panel a dataset; also saved to `path` when one is given.
 
         Returns:
@@ -218,7 +240,7 @@ class TransferReport:
             figure.savefig(path, dpi=150)
         return figure
 
-    def only(self, encoder):
+    def only(self, encoder: str) -> "TransferReport":
         """The report of one of its encoders.
 
         Raises:
@@ -231,7 +253,14 @@ class TransferReport:
             rows, settings=self.settings, notes=self.notes, failures=failures
         )
 
-    def compare(self, other, *, confidence=0.95, num_resamples=2000, seed=0):
+    def compare(
+        self,
+        other: "TransferReport",
+        *,
+        confidence: float = 0.95,
+        num_resamples: int = 2000,
+        seed: int = 0,
+    ) -> "Comparison":
         """This report's encoder minus another's, paired.
 
         Rows are paired by dataset, protocol and seed. Test images are the same on
@@ -259,18 +288,18 @@ class TransferReport:
             self, other, confidence=confidence, num_resamples=num_resamples, seed=seed
         )
 
-    def pairs_with(self, other):
+    def pairs_with(self, other: "TransferReport") -> bool:
         """Whether the two share a dataset, protocol and seed, which `compare` needs."""
         return not self._keys().isdisjoint(other._keys())
 
     def _keys(self):
         return {(row["dataset"], row["protocol"], row["seed"]) for row in self.rows}
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The Markdown table."""
         return self.to_markdown()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """How many rows, and of what."""
         return f"<TransferReport: {len(self.rows)} rows of {', '.join(self.encoders)}>"
 
