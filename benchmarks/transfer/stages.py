@@ -90,7 +90,8 @@ class Stage:
     def check_power(self):
         """Raises `ValueError` if the stage could not see what it looks for."""
         reached = self.power_at(self.level)
-        if reached < self.power:
+        # SciPy gives NaN for an effect of many deviations.
+        if not reached >= self.power:
             raise ValueError(
                 f"Stage {self.name} would see {self.smallest_effect:g} points with a "
                 f"power of {reached:.2f}, below {self.power:g}: {len(self.seeds)} "
