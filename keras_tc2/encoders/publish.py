@@ -60,7 +60,8 @@ def write_publication(
         include_pretrainer, "save_pretrainer_parts"
     ):
         raise ValueError(
-            "`include_pretrainer` must be the pretrainer that holds the encoder. "
+            "`include_pretrainer` must be the SSLPretrainer or TC2Pretrainer that "
+            "holds the encoder. "
             f"Received: {include_pretrainer!r}"
         )
     published.save_pretrained(folder)

@@ -3,10 +3,11 @@
 import keras
 
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
+from keras_tc2.pretraining.core.saved_parts import SavedPretrainer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class SSLPretrainer(Pretrainer):
+class SSLPretrainer(SavedPretrainer, Pretrainer):
     """Pre-trains an encoder with a base self-supervised objective.
 
     The baseline of every comparison: the objective on the projected features of two

@@ -361,7 +361,7 @@ FAULTS = [
         "pretraining/core/momentum_target_test.py",
     ),
     Fault(
-        "pretraining/bissl/levels.py",
+        "pretraining/bissl/trainer.py",
         "self._squared_distance() * self.proximity_weight / 2",
         "self._squared_distance() * self.proximity_weight",
         "pretraining/bissl/bissl_steps_test.py::StepsTest",

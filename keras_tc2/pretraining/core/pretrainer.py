@@ -29,7 +29,6 @@ from keras_tc2.pretraining.core.growth import WarnOfGrowth
 from keras_tc2.pretraining.core.momentum_target import MomentumTarget
 from keras_tc2.pretraining.core.nonfinite import StopOnNonFinite
 from keras_tc2.pretraining.core.replicas import num_replicas
-from keras_tc2.pretraining.core.saved_parts import load_pretrainer, save_parts
 from keras_tc2.pretraining.core.short_progress import ShortProgress
 from keras_tc2.pretraining.core.training_step import TrainingStep
 
@@ -309,15 +308,6 @@ class Pretrainer(TrainingStep):
             "augmentation": keras.saving.serialize_keras_object(self.augmentation),
             "nonfinite_patience": self.nonfinite_patience,
         }
-
-    def save_pretrainer_parts(self, folder):
-        """Writes all but the encoder and the optimizers; see `saved_parts`."""
-        save_parts(self, folder)
-
-    @classmethod
-    def from_pretrained(cls, repo_id_or_folder, **arguments):
-        """Loads encoder and pretrainer; see `saved_parts.load_pretrainer`."""
-        return load_pretrainer(cls, repo_id_or_folder, **arguments)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

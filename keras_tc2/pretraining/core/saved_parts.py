@@ -35,117 +35,121 @@ TASK_ASSIGNMENTS = (
 )
 
 
-def save_parts(pretrainer, folder):
-    """Writes all of a pretrainer but its encoder and optimizers.
+class SavedPretrainer:
+    """Mixin of the pretrainers that are published beside their encoder."""
 
-    Args:
-        pretrainer: `SSLPretrainer` or `TC2Pretrainer`.
-        folder: str or path; made if it is not there.
+    def save_pretrainer_parts(self, folder):
+        """Writes all of a pretrainer but its encoder and optimizers.
 
-    Raises:
-        ValueError: if a part is of a class that is not the library's, or an argument
-            is not a number, string or list of these: such could not be loaded
-            without running code.
-    """
-    config = pretrainer.get_config()
-    arguments = {
-        key: value
-        for key, value in config.items()
-        if key not in (*NOT_PUBLISHED, *CONFIG_KEYS, *OPTIONAL_KEYS)
-    }
-    content = {
-        "pretrainer": type(pretrainer).__name__,
-        "objective": _described(pretrainer.objective, _objectives()),
-        "projector": _described(pretrainer.projector, [ProjectionHead]),
-        "task_assignment": None,
-        "arguments": _plain(arguments),
-    }
-    if "task_assignment" in config:
-        assignment = pretrainer.task_assignment
-        content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
-    if pretrainer.augmentation is not None:
-        content["augmentation"] = saved_augmentation.described(pretrainer.augmentation)
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    content["weights_sha256"] = hub.save_weights(_parts(pretrainer), folder)
-    hub.write_config(folder, hub.CONFIG_FILE, content)
+        Args:
+            folder: str or path; made if it is not there.
 
+        Raises:
+            ValueError: if a part is of a class that is not the library's, or an
+                argument is not a number, string or list of these: such could not be
+                loaded without running code.
+        """
+        config = self.get_config()
+        arguments = {
+            key: value
+            for key, value in config.items()
+            if key not in (*NOT_PUBLISHED, *CONFIG_KEYS, *OPTIONAL_KEYS)
+        }
+        content = {
+            "pretrainer": type(self).__name__,
+            "objective": _described(self.objective, _objectives()),
+            "projector": _described(self.projector, [ProjectionHead]),
+            "task_assignment": None,
+            "arguments": _plain(arguments),
+        }
+        if "task_assignment" in config:
+            assignment = self.task_assignment
+            content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
+        if self.augmentation is not None:
+            content["augmentation"] = saved_augmentation.described(self.augmentation)
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        content["weights_sha256"] = hub.save_weights(_parts(self), folder)
+        hub.write_config(folder, hub.CONFIG_FILE, content)
 
-def load_pretrainer(
-    cls,
-    repo_id_or_folder,
-    *,
-    revision=None,
-    token=None,
-    cache_dir=None,
-    force_download=False,
-    local_files_only=False,
-    trainable=True,
-):
-    """Loads a pretrainer: the encoder, and beside it what `save_parts` wrote.
-
-    As safe as `from_pretrained`: classes are the library's own, found by name, and
-    arguments are checked before anything is built.
-
-    Args:
-        cls: the pretrainer's class; the one that was published.
-        repo_id_or_folder: str or path; this and the others as in `from_pretrained`.
-        revision: str or `None`.
-        token: str, bool or `None`.
-        cache_dir: str, path or `None`.
-        force_download: bool.
-        local_files_only: bool.
-        trainable: bool. Whether the encoder's weights train.
-
-    Returns:
-        An uncompiled pretrainer of class `cls`.
-
-    Raises:
-        FileNotFoundError: if the encoder was published without its pretrainer.
-        keras_tc2.hub.HubError: as `from_pretrained`.
-        keras_tc2.hub.FolderError: likewise.
-    """
-    folder = hub.fetch_folder(
+    @classmethod
+    def from_pretrained(
+        cls,
         repo_id_or_folder,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        force_download=force_download,
-        local_files_only=local_files_only,
-        parts=[hub.PRETRAINER_FOLDER],
-    )
-    encoder = from_pretrained(folder, trainable=trainable)
-    folder = folder / hub.PRETRAINER_FOLDER
-    if not (folder / hub.CONFIG_FILE).exists():
-        raise FileNotFoundError(
-            f"{str(repo_id_or_folder)!r} holds an encoder without its pretrainer. "
-            "Publish it with `include_pretrainer=pretrainer`, or make a new "
-            f"{cls.__name__} around the encoder."
-        )
-    config = hub.read_config(
-        folder, hub.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
-    )
-    if config["pretrainer"] != cls.__name__:
-        name = hub.check_plain("pretrainer", config["pretrainer"])
-        raise hub.ConfigError(
-            f"The pretrainer in {folder} is a {name}, not a {cls.__name__}."
-        )
+        *,
+        revision=None,
+        token=None,
+        cache_dir=None,
+        force_download=False,
+        local_files_only=False,
+        trainable=True,
+    ):
+        """Loads a pretrainer: the encoder, and beside it what
+        `save_pretrainer_parts` wrote.
 
-    def build():
-        arguments = _checked("arguments", config["arguments"])
-        objective = _made("objective", config["objective"], _objectives())
-        projector = _made("projector", config["projector"], [ProjectionHead])
-        if config["task_assignment"] is not None:
-            arguments["task_assignment"] = _made(
-                "task_assignment", config["task_assignment"], TASK_ASSIGNMENTS
+        As safe as `from_pretrained`: classes are the library's own, found by name, and
+        arguments are checked before anything is built.
+
+        Args:
+            repo_id_or_folder: str or path; this and the others as in `from_pretrained`.
+            revision: str or `None`.
+            token: str, bool or `None`.
+            cache_dir: str, path or `None`.
+            force_download: bool.
+            local_files_only: bool.
+            trainable: bool. Whether the encoder's weights train.
+
+        Returns:
+            An uncompiled pretrainer of class `cls`.
+
+        Raises:
+            FileNotFoundError: if the encoder was published without its pretrainer.
+            keras_tc2.hub.HubError: as `from_pretrained`.
+            keras_tc2.hub.FolderError: likewise.
+        """
+        folder = hub.fetch_folder(
+            repo_id_or_folder,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            parts=[hub.PRETRAINER_FOLDER],
+        )
+        encoder = from_pretrained(folder, trainable=trainable)
+        folder = folder / hub.PRETRAINER_FOLDER
+        if not (folder / hub.CONFIG_FILE).exists():
+            raise FileNotFoundError(
+                f"{str(repo_id_or_folder)!r} holds an encoder without its pretrainer. "
+                "Publish it with `include_pretrainer=pretrainer`, or make a new "
+                f"{cls.__name__} around the encoder."
             )
-        if "augmentation" in config:
-            arguments["augmentation"] = saved_augmentation.made(config["augmentation"])
-        return cls(encoder, objective=objective, projector=projector, **arguments)
+        config = hub.read_config(
+            folder, hub.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
+        )
+        if config["pretrainer"] != cls.__name__:
+            name = hub.check_plain("pretrainer", config["pretrainer"])
+            raise hub.ConfigError(
+                f"The pretrainer in {folder} is a {name}, not a {cls.__name__}."
+            )
 
-    return hub.build_with_weights(
-        build, folder, sha256=config["weights_sha256"], model_of=_parts
-    )
+        def build():
+            arguments = _checked("arguments", config["arguments"])
+            objective = _made("objective", config["objective"], _objectives())
+            projector = _made("projector", config["projector"], [ProjectionHead])
+            if config["task_assignment"] is not None:
+                arguments["task_assignment"] = _made(
+                    "task_assignment", config["task_assignment"], TASK_ASSIGNMENTS
+                )
+            if "augmentation" in config:
+                arguments["augmentation"] = saved_augmentation.made(
+                    config["augmentation"]
+                )
+            return cls(encoder, objective=objective, projector=projector, **arguments)
+
+        return hub.build_with_weights(
+            build, folder, sha256=config["weights_sha256"], model_of=_parts
+        )
 
 
 def _parts(pretrainer):

@@ -10,6 +10,7 @@ from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.layers import TaskCalibrator
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.run_data import check_blocks, check_number_of_blocks
+from keras_tc2.pretraining.core.saved_parts import SavedPretrainer
 from keras_tc2.pretraining.core.second_order import check_second_order
 from keras_tc2.pretraining.tc2.calibrated_base import calibrated_outputs
 from keras_tc2.pretraining.tc2.diagnosis import conflict, diagnose
@@ -21,7 +22,7 @@ CALIBRATIONS = (*TaskCalibrator.CALIBRATIONS, "none")
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class TC2Pretrainer(Pretrainer):
+class TC2Pretrainer(SavedPretrainer, Pretrainer):
     """Pre-trains an encoder with a base objective under Task Conflict Calibration.
 
     Each batch is split into M tasks. Stage 1, inner: fast weights adapt to each task

@@ -6,7 +6,6 @@ import pytest
 
 from keras_tc2 import encoders, hub, layers, objectives
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
-from keras_tc2.pretraining.core.saved_parts import load_pretrainer, save_parts
 from tests import tiny
 from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
@@ -47,7 +46,7 @@ class Published:
         self.pretrainer = pretrainer
 
     def save_pretrainer_parts(self, folder):
-        save_parts(self.pretrainer, folder)
+        self.pretrainer.save_pretrainer_parts(folder)
 
 
 def publish(pretrainer, folder):
@@ -60,7 +59,7 @@ def publish(pretrainer, folder):
 class SavedPartsTest(TestCase):
     def test_losses_and_gradients_are_identical(self, tmp_path):
         pretrainer = scrambled(tc2())
-        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        reloaded = TC2Pretrainer.from_pretrained(publish(pretrainer, tmp_path))
         expected, gradients = pretrainer.value_and_gradients(*views())
         losses, again = reloaded.value_and_gradients(*views())
         for key, value in expected.items():
@@ -70,7 +69,7 @@ class SavedPartsTest(TestCase):
 
     def test_arguments_survive(self, tmp_path):
         pretrainer = tc2(inner_learning_rate=0.7, sparsity_weight=0.5)
-        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        reloaded = TC2Pretrainer.from_pretrained(publish(pretrainer, tmp_path))
         skipped = ("name", "encoder", "projector")
         a, b = (
             {k: v for k, v in p.get_config().items() if k not in skipped}
@@ -95,7 +94,7 @@ class SavedPartsTest(TestCase):
     def test_base_pretrainer(self, tmp_path):
         encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
         pretrainer = scrambled(SSLPretrainer(encoder, objective="vicreg"))
-        reloaded = load_pretrainer(SSLPretrainer, publish(pretrainer, tmp_path))
+        reloaded = SSLPretrainer.from_pretrained(publish(pretrainer, tmp_path))
         expected, _ = pretrainer.value_and_gradients(*views())
         losses, _ = reloaded.value_and_gradients(*views())
         self.assert_close(losses["loss"], expected["loss"], atol=0, rtol=0)
@@ -105,7 +104,7 @@ class SavedPartsTest(TestCase):
         pretrainer = scrambled(tc2(objective=name))
         for variable in pretrainer.non_trainable_variables:
             variable.assign(variable + 1)
-        reloaded = load_pretrainer(TC2Pretrainer, publish(pretrainer, tmp_path))
+        reloaded = TC2Pretrainer.from_pretrained(publish(pretrainer, tmp_path))
         assert reloaded.momentum_target is not None or name == "sim_mim"
         pairs = zip(reloaded.variables, pretrainer.variables, strict=True)
         for a, b in pairs:
@@ -118,24 +117,24 @@ class SavedPartsTest(TestCase):
             "me/enc", token=TOKEN, include_pretrainer=Published(pretrainer)
         )
         encoders.from_pretrained("me/enc")
-        reloaded = load_pretrainer(TC2Pretrainer, "me/enc")
+        reloaded = TC2Pretrainer.from_pretrained("me/enc")
         for a, b in zip(reloaded.variables, pretrainer.variables, strict=True):
             self.assert_close(a, b, atol=0, rtol=0)
 
     def test_published_without(self, tmp_path):
         tc2().encoder.save_pretrained(tmp_path)
         with pytest.raises(FileNotFoundError, match="include_pretrainer"):
-            load_pretrainer(TC2Pretrainer, tmp_path)
+            TC2Pretrainer.from_pretrained(tmp_path)
 
     def test_another_class(self, tmp_path):
         publish(tc2(), tmp_path)
         with pytest.raises(hub.ConfigError, match="a TC2Pretrainer, not a SSLPre"):
-            load_pretrainer(SSLPretrainer, tmp_path)
+            SSLPretrainer.from_pretrained(tmp_path)
 
     def test_parts_of_the_users_own_are_refused(self, tmp_path):
         pretrainer = tc2(projector=keras.layers.Dense(4))
         with pytest.raises(ValueError, match=r"published: ProjectionHead.*Dense"):
-            save_parts(pretrainer, tmp_path)
+            pretrainer.save_pretrainer_parts(tmp_path)
 
 
 class HostilePartsTest(TestCase):
@@ -174,4 +173,4 @@ class HostilePartsTest(TestCase):
         path = tmp_path / "pretrainer" / "config.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
         with pytest.raises(hub.FolderError, match=message):
-            load_pretrainer(TC2Pretrainer, tmp_path)
+            TC2Pretrainer.from_pretrained(tmp_path)
