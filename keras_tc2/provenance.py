@@ -9,6 +9,10 @@ import sys
 __all__ = ["commit", "machine", "processor"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def commit() -> str | None:
     """The short hash of the commit that the running script is at, as a str.
 

@@ -19,6 +19,10 @@ from typing import Any
 __all__ = ["block_tasks", "cluster_tasks", "full_method"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def cluster_tasks() -> dict[str, Any]:
     """Tasks that are clusters of similar images, and nothing else of the method.
 

@@ -65,6 +65,15 @@ def functions(room):
     return {name: function for name, function in found.items() if function}
 
 
+class NamesTest(TestCase):
+    @pytest.mark.parametrize(
+        "room", [keras_tc2, *ROOMS], ids=lambda room: room.__name__
+    )
+    def test_completion_offers_what_is_public_and_nothing_else(self, room):
+        assert dir(room) == sorted(room.__all__)
+        assert all(hasattr(room, name) for name in room.__all__)
+
+
 class AnnotationsTest(TestCase):
     @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
     def test_every_argument_and_result_has_a_type(self, room):

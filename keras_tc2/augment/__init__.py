@@ -42,3 +42,7 @@ __all__ = [
     "simclr_tasks",
     "small_images",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

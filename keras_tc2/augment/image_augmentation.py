@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 from keras_tc2.annotations import Config, Shape, Tensor
+from keras_tc2.representation import ShownLayer
 
 
-class ImageAugmentation(keras.layers.Layer):
+class ImageAugmentation(ShownLayer):
     """Base class of the batch-vectorised random image layers.
 
     A layer draws new parameters for every image of a batch. There are two ways to

@@ -54,3 +54,7 @@ __all__ = [
     "unrolled",
     "value_and_gradients",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

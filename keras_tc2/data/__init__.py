@@ -25,3 +25,7 @@ __all__ = [
     "prune",
     "two_views",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

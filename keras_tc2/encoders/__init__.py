@@ -29,3 +29,7 @@ __all__ = [
     "resnet50",
     "vit_tiny",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

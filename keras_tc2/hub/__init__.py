@@ -54,3 +54,7 @@ __all__ = [
     "write_config",
     "write_safetensors",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -31,3 +31,7 @@ __all__ = [
     "stock_normalizations",
     "synchronize",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

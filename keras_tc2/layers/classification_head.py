@@ -7,10 +7,11 @@ import keras
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class ClassificationHead(keras.layers.Layer):
+class ClassificationHead(ShownLayer):
     """Logits of classes from features: standardization, then a dense layer.
 
     Computes in float32 at least, also under half-precision policies.

@@ -8,10 +8,11 @@ from keras import ops
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.precision import at_least_float32, l2_normalize
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class FactorExtractor(keras.layers.Layer):
+class FactorExtractor(ShownLayer):
     """Extracts K factors V = f_v(Z) from all embeddings of a batch.
 
     That one network gives the factors of every task is published [1]; this form of

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from keras_tc2.annotations import Tensor
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class GradientReversal(keras.layers.Layer):
+class GradientReversal(ShownLayer):
     """Passes values on as they are, and gradients back times −factor.
 
     What comes before the layer learns to make the loss behind it worse [1, eq. 16, 17].

@@ -7,10 +7,11 @@ import keras
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.layers.batch_normalization import BatchNormalization
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class ProjectionHead(keras.layers.Layer):
+class ProjectionHead(ShownLayer):
     """Multi-layer perceptron from `features` h to `embeddings` z, z = g(h).
 
     `num_layers − 1` hidden blocks of dense, batch normalisation and ReLU, then a

@@ -10,6 +10,7 @@ from keras_tc2.checks import integer, one_of
 from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.weight_extractor import WeightExtractor
 from keras_tc2.precision import at_least_float32
+from keras_tc2.representation import ShownLayer
 
 # How the mix of factors W V enters the embedding z. All but "projection" are the
 # identity while the weights are zero.
@@ -21,7 +22,7 @@ _COMBINATIONS = {
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class TaskCalibrator(keras.layers.Layer):
+class TaskCalibrator(ShownLayer):
     """Re-expresses each embedding by factors that all tasks share.
 
     V = f_v(Z) and W_j = f_w(z_j) Vᵀ, and the three regularisers, are published [1].

@@ -8,10 +8,11 @@ from keras import ops
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.precision import at_least_float32
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class WeightExtractor(keras.layers.Layer):
+class WeightExtractor(ShownLayer):
     """Gives sample j its weights W_j = f_w(z_j) Vᵀ on the K factors.
 
     The product is published [1]; that f_w is a two-layer ReLU perceptron whose last

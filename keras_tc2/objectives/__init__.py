@@ -108,3 +108,7 @@ __all__ = [
     "swav",
     "vicreg",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,10 +5,11 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.checks import probability
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class Centring(keras.layers.Layer):
+class Centring(ShownLayer):
     """Subtracts a moving average of the teacher's outputs.
 
     Equation 4 of [1]: the centre c ← m c + (1 − m) mean(outputs), over the images of

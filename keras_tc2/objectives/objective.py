@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.precision import at_least_float32
+from keras_tc2.representation import arguments_of
 
 
 class Objective:
@@ -115,6 +116,10 @@ class Objective:
             lambda x: tf.stop_gradient(at_least_float32(x)), targets
         )
         return self.compute_loss(*outputs, targets=targets)
+
+    def __repr__(self) -> str:
+        """The call that makes it, without what is at its default."""
+        return f"{type(self).__name__}({arguments_of(self)})"
 
     # What saving needs.
 

@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from keras_tc2.checks import integer
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class PatchDecoder(keras.layers.Layer):
+class PatchDecoder(ShownLayer):
     """Draws an image, patch by patch, from one embedding.
 
     Every patch p is W₂ relu(W₁ z + e_p), with a learned vector e_p for its place: a

@@ -5,10 +5,11 @@ from keras import ops
 
 from keras_tc2.checks import integer
 from keras_tc2.precision import l2_normalize
+from keras_tc2.representation import ShownLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
-class Prototypes(keras.layers.Layer):
+class Prototypes(ShownLayer):
     """Cosines of embeddings and trainable prototypes.
 
     A linear layer without bias, on normalised embeddings, whose weights are

@@ -11,3 +11,7 @@ from keras_tc2.optimizers.momentum_schedule import MomentumSchedule
 from keras_tc2.optimizers.partwise import Partwise
 
 __all__ = ["LARS", "MomentumSchedule", "Partwise"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import integer, probability
+from keras_tc2.representation import arguments_of
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
@@ -57,6 +58,10 @@ class MomentumSchedule:
         share = ops.cast(step, keras.config.floatx()) / self.num_steps
         cosine = ops.cos(np.pi * ops.minimum(share, 1.0))
         return self.end - (self.end - self.start) * (cosine + 1) / 2
+
+    def __repr__(self) -> str:
+        """The call that makes it, without what is at its default."""
+        return f"{type(self).__name__}({arguments_of(self)})"
 
     def get_config(self) -> Config:
         """The constructor arguments."""

@@ -7,3 +7,7 @@ from keras_tc2.pretraining.ssl_pretrainer import SSLPretrainer
 from keras_tc2.pretraining.tc2.pretrainer import TC2Pretrainer
 
 __all__ = ["Batch", "BiSSLTrainer", "Pretrainer", "SSLPretrainer", "TC2Pretrainer"]
+
+
+def __dir__() -> list[str]:
+    return __all__

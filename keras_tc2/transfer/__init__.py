@@ -99,3 +99,7 @@ __all__ = [
     "semi_supervised",
     "uniformity",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

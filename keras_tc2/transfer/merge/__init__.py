@@ -14,3 +14,7 @@ __all__ = [
     "reestimate_batch_statistics",
     "task_arithmetic",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

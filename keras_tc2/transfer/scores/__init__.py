@@ -20,3 +20,7 @@ __all__ = [
     "ped",
     "potential_energy_decline",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

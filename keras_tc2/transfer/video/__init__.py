@@ -26,3 +26,7 @@ __all__ = [
     "read_davis",
     "region_similarity",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
