@@ -319,7 +319,7 @@ FAULTS = [
     ),
     # pretraining
     Fault(
-        "pretraining/tc2/task_transfer.py",
+        "pretraining/tc2/step.py",
         "return self.objective.local_loss(*outputs",
         "return self.objective(*outputs",
         "pretraining/core/distribution_test.py::LocalTasksTest",
@@ -331,9 +331,9 @@ FAULTS = [
         "pretraining/core/saved_parts_test.py::SavedPartsTest",
     ),
     Fault(
-        "pretraining/tc2/pretrainer.py",
-        "total += self.transfer_weight * losses",
-        "total += losses",
+        "pretraining/tc2/step.py",
+        "total += model.transfer_weight * parts",
+        "total += parts",
         "pretraining/tc2/tc2_pretrainer_test.py::LossTest",
     ),
     Fault(
@@ -343,7 +343,7 @@ FAULTS = [
         "pretraining/tc2/tc2_pretrainer_test.py::AlternatingTest",
     ),
     Fault(
-        "pretraining/tc2/calibrated_base.py",
+        "pretraining/tc2/step.py",
         "calibrate(x, of_each)",
         "calibrate(x, ops.zeros_like(of_each))",
         "pretraining/tc2/tc2_pretrainer_test.py::LossTest",

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.pretraining.core.batch import as_tensors
-from keras_tc2.pretraining.tc2.task_transfer import Transfer
+from keras_tc2.pretraining.tc2 import step
 
 
 def diagnose(model, batch):
@@ -16,27 +16,29 @@ def diagnose(model, batch):
     views, task_ids = _checked(model, batch)
     with keras.StatelessScope():
         forward = model.forward(views, training=True)
-        order = model._order(forward.features, task_ids)
-        calibrated = model.to_calibrate(forward)
+        order = step.sorted_by_task(model, forward, task_ids)
+        calibrated = step.to_calibrate(model, forward)
         factors = model.calibrator and model.calibrator.factors(calibrated)
 
         def of_each_task(transfer, factors, num_steps):
             """Values alone are of interest, so first order does."""
-            inner_loop = {**model._inner_loop, "num_steps": num_steps, "order": 1}
+            inner_loop = {**model.inner_loop, "num_steps": num_steps, "order": 1}
             return transfer.of_each_task(
                 forward, order, factors, training=True, **inner_loop
             )
 
         # Gradients and inner losses are those before the first step.
-        tasks = of_each_task(model._transfer, factors, max(1, model.num_inner_steps))
+        tasks = of_each_task(model.transfer, factors, max(1, model.num_inner_steps))
         found = {"gradient_cosines": bilevel.pairwise_cosines(tasks["inner_gradients"])}
         if model.num_inner_steps and model.transfer_weight:
             gaps = tasks["outer_loss"] - tasks["inner_loss"]
             found["transfer_gap"] = ops.mean(gaps)
         if model.calibrator:
-            plain = Transfer(model._scope, None, None, model.objective, model.partners)
+            plain = step.Transfer(
+                model.scope, None, None, model.objective, model.partners
+            )
             uncalibrated = of_each_task(plain, None, 1)
-            weights = model._weights(factors, calibrated, order, len(views))
+            weights = step.weights_of(model, factors, calibrated, order, len(views))
             regularisers = model.calibrator.regularisers(factors, calibrated, weights)
             found |= {
                 "weights": weights,
@@ -80,18 +82,18 @@ def _gradients(model, views, task_ids, halves):
     """The inner gradients of every half of every task, `(halves, num_tasks, size)`."""
     with keras.StatelessScope():
         forward = model.forward(views, training=True)
-        order = model._order(forward.features, task_ids)
+        order = step.sorted_by_task(model, forward, task_ids)
         factors = model.calibrator and model.calibrator.factors(
-            model.to_calibrate(forward)
+            step.to_calibrate(model, forward)
         )
-        tasks = model._transfer.tasks(forward, order)
+        tasks = model.transfer.tasks(forward, order)
         size = len(views[0]) // model.num_tasks // halves
         found = []
         for half, s in itertools.product(range(halves), range(model.num_tasks)):
             # Every other image: a rule may sort a task's images by how typical.
             images = slice(half, half + size * halves, halves)
             part = keras.tree.map_structure(operator.itemgetter((s, images)), tasks)
-            found.append(model._transfer.gradients(forward, factors, part, s))
+            found.append(model.transfer.gradients(forward, factors, part, s))
     flat = [
         ops.concatenate([ops.reshape(g, -1) for g in gradients]) for gradients in found
     ]

@@ -1,7 +1,5 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
-import functools
-
 import keras
 from keras import ops
 
@@ -12,10 +10,9 @@ from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.run_data import check_blocks, check_number_of_blocks
 from keras_tc2.pretraining.core.saved_parts import SavedPretrainer
 from keras_tc2.pretraining.core.second_order import check_second_order
-from keras_tc2.pretraining.tc2.calibrated_base import calibrated_outputs
+from keras_tc2.pretraining.tc2 import step
 from keras_tc2.pretraining.tc2.diagnosis import conflict, diagnose
 from keras_tc2.pretraining.tc2.inner_scope import SCOPES
-from keras_tc2.pretraining.tc2.task_transfer import Transfer
 
 # The calibrator's own, and going without one.
 CALIBRATIONS = (*TaskCalibrator.CALIBRATIONS, "none")
@@ -237,9 +234,9 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             if calibrated_part == "embeddings":
                 shape = self.projector.compute_output_shape(shape)
             self.calibrator.build((None, shape[-1]), (None,))
-        self._scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
-        self._transfer = Transfer(
-            self._scope,
+        self.scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
+        self.transfer = step.Transfer(
+            self.scope,
             self.calibrator,
             self.calibrated_part,
             self.objective,
@@ -293,7 +290,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             names += ["outer_loss"]
         if self.calibrator:
             names += ["reconstruction", "orthogonality", "sparsity"]
-        if self._logs_cosine:
+        if self.logs_cosine:
             names += ["task_gradient_cosine"]
         return [*names, "loss"]
 
@@ -320,32 +317,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
 
     def compute_losses(self, batch, *, training=True):
         """Every part of the outer loss, and the embeddings of the first two views."""
-        views, task_ids = batch
-        forward = self.forward(views, training=training)
-        order = self._order(forward.features, task_ids)
-        factors = None
-        if self.calibrator:
-            constant = self._detach(self.to_calibrate(forward))
-            factors = self.calibrator.factors(constant)
-        losses = {}
-        total = 0.0
-        if self.base_weight:
-            losses["base_loss"] = self._base_loss(forward, factors, order, training)
-            total += self.base_weight * losses["base_loss"]
-        if self.calibrator:
-            weights = self._weights(factors, constant, order, len(views))
-            regularisers = self.calibrator.regularisers(factors, constant, weights)
-            losses |= regularisers
-            total += (
-                self.reconstruction_weight * regularisers["reconstruction"]
-                + self.orthogonality_weight * regularisers["orthogonality"]
-                + self.sparsity_weight * regularisers["sparsity"]
-            )
-        if self.transfer_weight:
-            losses |= self._transfer_losses(forward, order, factors, training)
-            total += self.transfer_weight * losses["outer_loss"]
-        losses["loss"] = total
-        return losses, forward.first_two_embeddings
+        return step.losses(self, batch, training)
 
     def diagnose(self, *batch):
         """What the tasks of a batch do to one another; changes nothing.
@@ -401,27 +373,14 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         )
 
     @property
-    def _logs_cosine(self):
+    def logs_cosine(self):
+        """Whether the cosine of the tasks' gradients is wanted, and there is one."""
         wanted = self.log_task_gradient_cosine
         return wanted and bool(self.transfer_weight and self.num_inner_steps)
-
-    def to_calibrate(self, forward):
-        """What of all views is calibrated: `(views * batch, dim)`."""
-        return ops.concatenate(getattr(forward, self.calibrated_part), axis=0)
 
     def _detach(self, embeddings):
         """Z̄: what the factors are made of takes no part in the hypergradient."""
         return ops.stop_gradient(embeddings)
-
-    def _order(self, features, task_ids):
-        """The images of the batch sorted by task; `None` for as they come."""
-        first_two = [ops.stop_gradient(h) for h in features[:2]]
-        return bilevel.checked_order(
-            self.task_assignment,
-            sum(first_two) / len(first_two),
-            task_ids,
-            self.num_tasks,
-        )
 
     def check_data(self, data):
         """Raises `ValueError` if views come in other blocks than the tasks are."""
@@ -431,31 +390,9 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 data, self.num_tasks, self.distribute_strategy.num_replicas_in_sync
             )
 
-    def _base_loss(self, forward, factors, order, training):
-        outputs = forward.outputs
-        if self.calibrate_base:
-            parts = getattr(forward, self.calibrated_part)
-            outputs = calibrated_outputs(
-                parts,
-                forward.groups,
-                self._scope.layers_after(self.calibrated_part),
-                functools.partial(self.calibrator.calibrate, factors),
-                bilevel.task_of_each(order, parts[0].shape[0], self.num_tasks),
-                training,
-            )
-        return self.objective(*outputs, targets=forward.targets)
-
-    def _weights(self, factors, embeddings, order, num_views):
-        """W of all views, each image's under the embedding of its task."""
-        tasks = bilevel.task_of_each(
-            order, embeddings.shape[0] // num_views, self.num_tasks
-        )
-        return self.calibrator.weights_on(
-            factors, embeddings, ops.concatenate([tasks] * num_views, axis=0)
-        )
-
     @property
-    def _inner_loop(self):
+    def inner_loop(self):
+        """The arguments of `bilevel.adapt`."""
         return {
             "learning_rate": self.inner_learning_rate,
             "num_steps": self.num_inner_steps,
@@ -463,35 +400,11 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             "clipnorm": self.inner_clipnorm,
         }
 
-    def _transfer_losses(self, forward, order, factors, training):
-        """The outer loss, and what is measured on the way to it."""
-        arguments = forward, order, factors, training
-        # Evaluation takes no derivative, so there are no activations to save on.
-        if self._scope.vectorized or self._logs_cosine or not training:
-            transfer = self._transfer.of_each_task(*arguments, **self._inner_loop)
-        else:
-            optimizer = getattr(self, "optimizer", None)
-            transfer = self._transfer.one_by_one(
-                *arguments,
-                variables=self.trainable_variables,
-                scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
-                **self._inner_loop,
-            )
-        losses = {
-            name: ops.mean(transfer[name])
-            for name in ("outer_loss", "inner_loss")
-            if name in transfer
-        }
-        if self._logs_cosine:
-            cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
-            losses["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
-        return losses
-
     def _check_second_order(self):
         if self.inner_order == 1 or not self.num_inner_steps:
             return
         check_second_order(
-            self._scope.layers,
+            self.scope.layers,
             argument="inner_order=2",
             instead="inner_order=1",
             allow_inexact=self.allow_inexact,

@@ -162,7 +162,7 @@ class MixedPrecisionTest(TestCase):
             keras.utils.set_random_seed(0)
             model = pretrainer(policy, kind)
             views = np.concatenate(tiny.views())
-            scope = model._scope
+            scope = model.scope
 
             def loss(weights, scope=scope, views=views, model=model):
                 inputs = [tf.constant(views)]
