@@ -18,6 +18,8 @@ Tensor: TypeAlias = Any
 Array: TypeAlias = np.ndarray
 # What holds images: an array `(N, H, W, C)`, or a `tf.data.Dataset` of images.
 Images: TypeAlias = Array | tf.data.Dataset
+# `(images, labels)` arrays, or an unbatched `tf.data.Dataset` of such pairs.
+Examples: TypeAlias = tuple[Any, Any] | tf.data.Dataset
 # A number, or a pair (low, high).
 Range: TypeAlias = float | Sequence[float]
 # With or without the axis of the batch; `None` is any length.
@@ -26,6 +28,8 @@ Shape: TypeAlias = Sequence[int | None]
 Config: TypeAlias = dict[str, Any]
 # What comes back as it went in.
 AnyLayer = TypeVar("AnyLayer", bound=keras.Layer)
+# A loss of two lists of tensors, the inner and the outer variables.
+TwoLists: TypeAlias = Callable[[Any, Any], Tensor]
 Figure: TypeAlias = "matplotlib.figure.Figure"
 # What makes views: a layer or function of images, or a list of them, one a task.
 Augmentation: TypeAlias = keras.Layer | Callable[[Any], Any] | Sequence[Any]

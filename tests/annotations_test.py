@@ -8,6 +8,7 @@ import pytest
 import keras_tc2
 from keras_tc2 import (
     augment,
+    bilevel,
     callbacks,
     cli,
     data,
@@ -18,11 +19,13 @@ from keras_tc2 import (
     optimizers,
     provenance,
     recipes,
+    transfer,
 )
 from tests.test_case import TestCase
 
 ROOMS = [
     augment,
+    bilevel,
     callbacks,
     cli,
     data,
@@ -33,6 +36,10 @@ ROOMS = [
     optimizers,
     provenance,
     recipes,
+    transfer,
+    transfer.merge,
+    transfer.scores,
+    transfer.video,
 ]
 # Special methods that a caller writes arguments for.
 CALLED = {"__init__", "__call__"}

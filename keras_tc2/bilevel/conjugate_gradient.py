@@ -1,23 +1,31 @@
 """The implicit hypergradient by conjugate gradients."""
 
+from collections.abc import Sequence
+
+from keras_tc2.annotations import Tensor, TwoLists
 from keras_tc2.bilevel.hessian import hessian_of
-from keras_tc2.bilevel.hypergradient import combine, mixed_product, tensors_of
+from keras_tc2.bilevel.hypergradient import (
+    Hypergradient,
+    combine,
+    mixed_product,
+    tensors_of,
+)
 from keras_tc2.bilevel.implicit import implicit_hypergradient
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient
 
 
 def conjugate_gradient(
-    inner_loss,
-    outer_loss,
-    inner,
-    outer,
+    inner_loss: TwoLists,
+    outer_loss: TwoLists,
+    inner: Sequence[Tensor],
+    outer: Sequence[Tensor],
     *,
-    num_iterations=5,
-    damping=0.0,
-    tolerance=1e-10,
-    per_tensor=False,
-    curvature=1.0,
-):
+    num_iterations: int = 5,
+    damping: float = 0.0,
+    tolerance: float = 1e-10,
+    per_tensor: bool = False,
+    curvature: float = 1.0,
+) -> Hypergradient:
     """Solves (H + δI) x = ∂F/∂θ by global, damped, guarded conjugate gradients.
 
     Args:

@@ -1,25 +1,28 @@
 """The implicit hypergradient from gradients alone: products by central differences."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor, TwoLists
 from keras_tc2.bilevel.gradients import value_and_gradients
-from keras_tc2.bilevel.hypergradient import combine, norm, tensors_of
+from keras_tc2.bilevel.hypergradient import Hypergradient, combine, norm, tensors_of
 from keras_tc2.bilevel.implicit import implicit_hypergradient
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient
 
 
 def finite_difference(
-    inner_loss,
-    outer_loss,
-    inner,
-    outer,
+    inner_loss: TwoLists,
+    outer_loss: TwoLists,
+    inner: Sequence[Tensor],
+    outer: Sequence[Tensor],
     *,
-    num_iterations=5,
-    damping=0.0,
-    tolerance=1e-10,
-    relative_step=1e-2,
-    curvature=1.0,
-):
+    num_iterations: int = 5,
+    damping: float = 0.0,
+    tolerance: float = 1e-10,
+    relative_step: float = 1e-2,
+    curvature: float = 1.0,
+) -> Hypergradient:
     """`conjugate_gradient` whose products are differences of two gradients.
 
     H v ≈ (∇_θ G(θ + εv) − ∇_θ G(θ − εv)) / 2ε, and the mixed product likewise, with

@@ -1,12 +1,22 @@
 """The hypergradient without second derivatives by θ: the Hessian as an identity."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from keras_tc2.bilevel.hypergradient import mixed_product, tensors_of
+from keras_tc2.annotations import Tensor, TwoLists
+from keras_tc2.bilevel.hypergradient import Hypergradient, mixed_product, tensors_of
 from keras_tc2.bilevel.implicit import implicit_hypergradient
 
 
-def first_order(inner_loss, outer_loss, inner, outer, *, curvature=1.0):
+def first_order(
+    inner_loss: TwoLists,
+    outer_loss: TwoLists,
+    inner: Sequence[Tensor],
+    outer: Sequence[Tensor],
+    *,
+    curvature: float = 1.0,
+) -> Hypergradient:
     """Takes H for `curvature` · I, so that x = ∂F/∂θ / curvature.
 
     Exact where that is the Hessian. With the proximity term (λ/2)‖θ − u‖² as the only

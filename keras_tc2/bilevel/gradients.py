@@ -1,9 +1,16 @@
 """The one place where gradients are taken."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor
 
-def value_and_gradients(function, variables):
+
+def value_and_gradients(
+    function: Callable[[Sequence[Tensor]], Any], variables: Sequence[Tensor]
+) -> tuple[Any, list[Tensor]]:
     """The value of a function and its gradients, themselves differentiable.
 
     Calls may be nested: an outer call differentiates through the gradients of an

@@ -1,11 +1,23 @@
 """Stage 1, the inner loop: adapting fast weights to one task."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from keras import ops
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.bilevel.gradients import value_and_gradients
 
 
-def adapt(loss, weights, *, learning_rate, num_steps, order, clipnorm=None):
+def adapt(
+    loss: Callable[[Sequence[Tensor]], Tensor],
+    weights: Sequence[Tensor],
+    *,
+    learning_rate: float,
+    num_steps: int,
+    order: int,
+    clipnorm: float | None = None,
+) -> tuple[Sequence[Tensor], Any, Any]:
     """Gradient descent on a task, as a differentiable function of the start.
 
     θ_s = θ − α g with g = ∇ℓ(T_s; θ), or g · c / ‖g‖ where its norm over all weights is

@@ -1,21 +1,24 @@
 """The implicit hypergradient by a truncated Neumann series."""
 
+from collections.abc import Sequence
+
+from keras_tc2.annotations import Tensor, TwoLists
 from keras_tc2.bilevel.hessian import hessian_of
-from keras_tc2.bilevel.hypergradient import mixed_product, tensors_of
+from keras_tc2.bilevel.hypergradient import Hypergradient, mixed_product, tensors_of
 from keras_tc2.bilevel.implicit import implicit_hypergradient
 from keras_tc2.bilevel.linear_solvers import solve_neumann
 
 
 def neumann(
-    inner_loss,
-    outer_loss,
-    inner,
-    outer,
+    inner_loss: TwoLists,
+    outer_loss: TwoLists,
+    inner: Sequence[Tensor],
+    outer: Sequence[Tensor],
     *,
-    num_terms=5,
-    step_size=0.1,
-    curvature=1.0,
-):
+    num_terms: int = 5,
+    step_size: float = 0.1,
+    curvature: float = 1.0,
+) -> Hypergradient:
     """Takes H⁻¹ ≈ s Σ_k (I − sH)ᵏ, k = 0 … `num_terms`.
 
     The same as unrolling that many steps of gradient descent at the inner optimum.

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 from keras_tc2.checks import one_of
 
 
@@ -17,7 +18,7 @@ def _all(num_tasks):
 PAIRINGS = {"ring": _ring, "all": _all}
 
 
-def partners(pairing, num_tasks):
+def partners(pairing: str, num_tasks: int) -> Array:
     """The tasks that each task is transferred to.
 
     Args:

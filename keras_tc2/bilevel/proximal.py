@@ -1,7 +1,10 @@
 """The hypergradient where a proximity term ties lower weights to upper ones: BiSSL."""
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor
 from keras_tc2.bilevel.finite_difference import gradient_difference
 from keras_tc2.bilevel.hessian import hessian_of
 from keras_tc2.bilevel.hypergradient import combine, tensors_of
@@ -12,18 +15,18 @@ STEP = 1e-2
 
 
 def proximal_hypergradient(
-    loss,
-    weights,
-    target,
+    loss: Callable[[Sequence[Tensor]], Tensor],
+    weights: Sequence[Tensor],
+    target: Sequence[Tensor],
     *,
-    solver,
-    proximity,
-    damping,
-    num_iterations,
-    tolerance,
-    per_tensor,
-    total=list,
-):
+    solver: str,
+    proximity: float,
+    damping: float,
+    num_iterations: int,
+    tolerance: float,
+    per_tensor: bool,
+    total: Callable[[list[Tensor]], list[Tensor]] = list,
+) -> tuple[list[Tensor], Tensor, Tensor]:
     """Solves (I + H / (λ + δ)) x = g.
 
     Of the lower problem min_θ G(θ) + (λ/2) ‖θ − u‖², with H = ∇²G at its solution θ*

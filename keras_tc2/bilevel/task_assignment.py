@@ -1,9 +1,12 @@
 """Which images of a batch make a task."""
 
+from typing import Self
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import integer, made
 from keras_tc2.precision import l2_normalize, rounded_for_ranking
 
@@ -21,7 +24,9 @@ class TaskAssignment:
 
     same_tasks = False
 
-    def order(self, features, task_ids, num_tasks):
+    def order(
+        self, features: Tensor, task_ids: Tensor | None, num_tasks: int
+    ) -> Tensor | None:
         """Sorts the images of a batch by task.
 
         Args:
@@ -40,12 +45,12 @@ class TaskAssignment:
             "`order(features, task_ids, num_tasks)`."
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, as `keras.saving` expects."""
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The rule that `get_config` described."""
         return cls(**config)
 
@@ -61,7 +66,9 @@ class BlockAssignment(TaskAssignment):
 
     same_tasks = True
 
-    def order(self, features, task_ids, num_tasks):
+    def order(
+        self, features: Tensor, task_ids: Tensor | None, num_tasks: int
+    ) -> Tensor | None:
         """The batch as it comes."""
         return None
 
@@ -82,10 +89,12 @@ class ClusterAssignment(TaskAssignment):
         ValueError: if `num_iterations` is below one.
     """
 
-    def __init__(self, num_iterations=3):
+    def __init__(self, num_iterations: int = 3) -> None:
         self.num_iterations = integer("num_iterations", num_iterations)
 
-    def order(self, features, task_ids, num_tasks):
+    def order(
+        self, features: Tensor, task_ids: Tensor | None, num_tasks: int
+    ) -> Tensor | None:
         """The images sorted by cluster."""
         points = l2_normalize(features)
         group_size = points.shape[0] // num_tasks
@@ -99,7 +108,7 @@ class ClusterAssignment(TaskAssignment):
             order = _balanced_groups(ops.matmul(points, ops.transpose(centres)))
         return order
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments."""
         return {"num_iterations": self.num_iterations}
 
@@ -115,7 +124,9 @@ class GivenAssignment(TaskAssignment):
 
     same_tasks = True
 
-    def order(self, features, task_ids, num_tasks):
+    def order(
+        self, features: Tensor, task_ids: Tensor | None, num_tasks: int
+    ) -> Tensor | None:
         """The images sorted by their given task."""
         if task_ids is None:
             raise ValueError(
@@ -171,7 +182,12 @@ def _balanced_groups(similarities):
     return ops.concatenate(chosen, axis=0)
 
 
-def checked_order(assignment, features, task_ids, num_tasks):
+def checked_order(
+    assignment: TaskAssignment,
+    features: Tensor,
+    task_ids: Tensor | None,
+    num_tasks: int,
+) -> Tensor | None:
     """What `assignment.order` gives, if it is a permutation of the images or `None`.
 
     Task ids, or constants, would be taken for images, and train on a few of them.
@@ -208,7 +224,9 @@ _BY_NAME = {
 _ALIASES = {"random": "blocks", "kmeans": "cluster", "domain": "given"}
 
 
-def get_task_assignment(identifier):
+def get_task_assignment(
+    identifier: str | TaskAssignment | type[TaskAssignment],
+) -> TaskAssignment:
     """A rule, from its name (`"blocks"`, `"cluster"`, `"given"`), class or as it is.
 
     Raises:

@@ -1,9 +1,12 @@
 """Whether tasks conflict: cosines of their gradients, free of the noise of a batch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 
 
 class TaskConflict:
@@ -51,7 +54,15 @@ class TaskConflict:
         ValueError: if there are fewer than two batches or tasks.
     """
 
-    def __init__(self, gradients, *, same_tasks, num_bootstraps, level, seed):
+    def __init__(
+        self,
+        gradients: Sequence[Array],
+        *,
+        same_tasks: bool,
+        num_bootstraps: int,
+        level: float,
+        seed: int,
+    ) -> None:
         checks.integer("num_bootstraps", num_bootstraps)
         checks.probability("level", level)
         gradients = [np.asarray(batch, "float32") for batch in gradients]
@@ -98,14 +109,14 @@ class TaskConflict:
         return np.clip(np.quantile(resampled, [tail, 1 - tail], axis=0), -1, 1)
 
     @property
-    def established(self):
+    def established(self) -> str | None:
         """`"conflict"` or `"agreement"`, or `None` if the interval holds 0."""
         low, high = self.interval
         if high < 0:
             return "conflict"
         return "agreement" if low > 0 else None
 
-    def __str__(self):
+    def __str__(self) -> str:
         """What is established, and the numbers, in two sentences."""
         low, high = self.interval
         found = {

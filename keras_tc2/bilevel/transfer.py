@@ -1,17 +1,20 @@
 """Stage 2, the outer loss: what was learned on one task, judged by the others."""
 
 import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Array, Tensor
 from keras_tc2.bilevel.gradients import value_and_gradients
 from keras_tc2.bilevel.inner_loop import adapt
 
 
-def split_tasks(batch, order, num_tasks):
+def split_tasks(batch: Any, order: Tensor | None, num_tasks: int) -> Any:
     """Cuts a batch into its tasks, all that belongs to an image in the same one.
 
     Args:
@@ -33,7 +36,7 @@ def split_tasks(batch, order, num_tasks):
     return keras.tree.map_structure(split, batch)
 
 
-def task_of_each(order, batch_size, num_tasks):
+def task_of_each(order: Tensor | None, batch_size: int, num_tasks: int) -> Tensor:
     """The task of each image of a batch: int tensor `(batch,)` in [0, num_tasks)."""
     group_size = batch_size // num_tasks
     if order is None:
@@ -68,7 +71,15 @@ def transfer_loss(task_loss, weights, own, partner_tasks, **inner_loop):
     return results
 
 
-def transfer_losses(task_loss, weights, tasks, partners, *, vectorized, **inner_loop):
+def transfer_losses(
+    task_loss: Callable[..., Tensor],
+    weights: Sequence[Tensor],
+    tasks: Any,
+    partners: Array,
+    *,
+    vectorized: bool,
+    **inner_loop: Any,
+) -> dict[str, Any]:
     """For each task s: adapts to s, then mean over its partners q of ℓ(T_q; θ_s).
 
     Args:
@@ -116,8 +127,15 @@ def _outside_xla():
 
 
 def mean_transfer_losses(
-    task_loss, weights, values, tasks, partners, *, scale=1.0, **inner_loop
-):
+    task_loss: Callable[..., Tensor],
+    weights: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+    values: Sequence[Tensor],
+    tasks: Any,
+    partners: Array,
+    *,
+    scale: Any = 1.0,
+    **inner_loop: Any,
+) -> dict[str, Tensor]:
     """The means of `transfer_losses`, keeping the memory of one task at a time.
 
     Every task's outer loss is differentiated before the next task begins, so that its
@@ -204,7 +222,7 @@ def _stack(results):
     return stacked
 
 
-def pairwise_cosines(gradients):
+def pairwise_cosines(gradients: Sequence[Tensor]) -> Tensor:
     """Cosines between the tasks' gradients: negative where tasks conflict.
 
     Args:
@@ -220,7 +238,7 @@ def pairwise_cosines(gradients):
     return gram / (norms[:, None] * norms[None, :])
 
 
-def mean_off_diagonal(matrix):
+def mean_off_diagonal(matrix: Tensor) -> Tensor:
     """The mean over s ≠ q of a square matrix, a scalar tensor."""
     size = matrix.shape[0]
     return (ops.sum(matrix) - ops.trace(matrix)) / (size * (size - 1))

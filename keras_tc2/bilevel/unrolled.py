@@ -1,21 +1,24 @@
 """The hypergradient through the inner steps themselves, exact to second order."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from keras_tc2.annotations import Tensor, TwoLists
 from keras_tc2.bilevel.gradients import value_and_gradients
 from keras_tc2.bilevel.hypergradient import Hypergradient, tensors_of
 from keras_tc2.bilevel.inner_loop import adapt
 
 
 def unrolled(
-    inner_loss,
-    outer_loss,
-    inner,
-    outer,
+    inner_loss: TwoLists,
+    outer_loss: TwoLists,
+    inner: Sequence[Tensor],
+    outer: Sequence[Tensor],
     *,
-    num_steps=1,
-    learning_rate=0.1,
-):
+    num_steps: int = 1,
+    learning_rate: float = 0.1,
+) -> Hypergradient:
     """Descends G from `inner`, and differentiates F at the end by u, step by step.
 
     Exact for the descent as it is, optimum or not; tends to the implicit hypergradient

@@ -1,11 +1,14 @@
 """Which of several source classifiers together suit a dataset, before training."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, Images
 from keras_tc2.encoders import Classifier
 from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.transfer.features.several_encoders import features_of_each
@@ -13,8 +16,15 @@ from keras_tc2.transfer.scores.osborn import osborn_terms, sum_of_terms
 
 
 def choose_ensemble(
-    classifiers, images, labels, *, size=None, max_images=1000, batch_size=256, seed=0
-):
+    classifiers: Mapping[str, tuple[Any, Images]],
+    images: Images,
+    labels: Array,
+    *,
+    size: int | None = None,
+    max_images: int = 1000,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> "EnsembleChoice":
     """Chooses source classifiers one after the other by OSBORN, the best first.
 
     The gain of adding one to a set is by how much −`scores.osborn` rises, which is
@@ -128,9 +138,12 @@ class EnsembleChoice:
         rows: list of dicts, one for each that was chosen.
     """
 
-    def __init__(self, names, terms, size):
+    def __init__(
+        self, names: Sequence[str], terms: Mapping[str, Array], size: int
+    ) -> None:
         self._names, self._terms = list(names), terms
-        self.rows, positions = [], []
+        self.rows: list[dict[str, Any]] = []
+        positions: list[int] = []
         for _ in range(size):
             paired = terms["cohesion"][:, positions].sum(axis=1)
             costs = terms["domain"] + terms["task"] + paired
@@ -144,19 +157,19 @@ class EnsembleChoice:
                     "task_difference": float(terms["task"][best]),
                     "cohesion": float(paired[best]),
                     "gain": -float(costs[best]),
-                    "osborn": self.score(self._names[i] for i in positions),
+                    "osborn": self.score([self._names[i] for i in positions]),
                 }
             )
         self.chosen = [row["classifier"] for row in self.rows]
         self.gains = [row["gain"] for row in self.rows]
         self.osborn = self.rows[-1]["osborn"]
 
-    def score(self, names):
+    def score(self, names: Sequence[str]) -> float:
         """OSBORN of any set of the classifiers, by their names; lower is better."""
         names = [checks.one_of("names", name, self._names) for name in names]
         return float(sum_of_terms(self._terms, map(self._names.index, set(names))))
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table, as a string."""
         columns = ["domain_difference", "task_difference", "cohesion", "gain", "osborn"]
         return markdown_table(
@@ -168,10 +181,10 @@ class EnsembleChoice:
             num_text_columns=1,
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The Markdown table."""
         return self.to_markdown()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """The names in order."""
         return f"<EnsembleChoice: {', '.join(self.chosen)}>"

@@ -1,5 +1,9 @@
 """Object detection: KerasCV's RetinaNet on the feature maps of an encoder."""
 
+from collections.abc import Sequence
+
+import keras
+
 from keras_tc2 import checks
 
 # RetinaNet builds on three maps of the backbone and adds two coarser ones.
@@ -7,13 +11,13 @@ LEVELS = ("P3", "P4", "P5")
 
 
 def detector(
-    encoder,
+    encoder: keras.Model,
     *,
-    num_classes,
-    bounding_box_format="xywh",
-    anchor_scale=4.0,
-    image_size=None,
-):
+    num_classes: int,
+    bounding_box_format: str = "xywh",
+    anchor_scale: float = 4.0,
+    image_size: int | Sequence[int] | None = None,
+) -> keras.Model:
     """A RetinaNet [1] whose backbone is the encoder's, weights shared.
 
     Its anchors follow the encoder's own strides, which are smaller under a

@@ -4,10 +4,13 @@ import dataclasses
 import os
 import time
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_tc2.annotations import PathLike
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.reporting.report import TransferReport
 from keras_tc2.transfer import registry
@@ -22,6 +25,7 @@ from keras_tc2.transfer.features.sources import (
 )
 from keras_tc2.transfer.protocols.domain_set import DomainSet
 from keras_tc2.transfer.protocols.downstream import Downstream
+from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.video import VideoSet
 from keras_tc2.transfer.video.downstream import Videos
 from keras_tc2.version import __version__
@@ -29,17 +33,20 @@ from keras_tc2.version import __version__
 
 @unwrapped()
 def evaluate(
-    encoder,
-    datasets,
+    encoder: keras.Model | PathLike | None,
+    datasets: str | Sequence[str] | Mapping[str, Any],
     *,
-    protocols=("knn", "linear"),
-    data_dir=None,
-    cache_dir=None,
-    encoder_name=None,
-    batch_size=256,
-    seed=0,
-    verbose=0,
-):
+    protocols: str
+    | Protocol
+    | type[Protocol]
+    | Sequence[str | Protocol | type[Protocol]] = ("knn", "linear"),
+    data_dir: PathLike | None = None,
+    cache_dir: PathLike | None = None,
+    encoder_name: str | None = None,
+    batch_size: int = 256,
+    seed: int = 0,
+    verbose: int = 0,
+) -> TransferReport:
     """Measures how well an encoder's features serve datasets it was not trained on.
 
     Features of each dataset are extracted once and shared by all protocols that read
@@ -120,7 +127,7 @@ def evaluate(
 
     downstreams = {name: downstream_of(name, part) for name, part in sources.items()}
     rows, notes, failures, feature_seconds = [], [], [], {}
-    first_error = None
+    first_error: Exception | None = None
     for name, downstream in downstreams.items():
         found = []
         for protocol in chosen:
@@ -138,7 +145,7 @@ def evaluate(
         # What was done to the data is known once they have been read.
         notes += [f"{name}: {note}" for note in downstream.notes] + found
         feature_seconds[name] = downstream.feature_seconds
-    if not rows:
+    if first_error is not None and not rows:
         raise first_error
     settings = {
         "keras_tc2": __version__,

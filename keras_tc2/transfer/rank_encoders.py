@@ -3,10 +3,13 @@
 import json
 import pathlib
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, Images, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.transfer.features.encoder_name import encoder_name
 from keras_tc2.transfer.features.extraction import resolved
@@ -21,14 +24,18 @@ SCORES = {"log_me": log_me, "h_score": h_score, "knn_score": knn_score, "ped": p
 
 
 def rank_encoders(
-    encoders,
-    images,
-    labels,
+    encoders: Sequence[Any] | Mapping[str, Any],
+    images: Images,
+    labels: Array,
     *,
-    scores=("log_me", "h_score", "knn_score"),
-    batch_size=256,
-    cache_dir=None,
-):
+    scores: Sequence[str | Callable[[Array, Array], float]] = (
+        "log_me",
+        "h_score",
+        "knn_score",
+    ),
+    batch_size: int = 256,
+    cache_dir: PathLike | None = None,
+) -> "EncoderRanking":
     """Scores encoders on labelled images of the target task, the best first.
 
     Features are extracted once an encoder; images are resized, and turned from grey to
@@ -105,7 +112,7 @@ class EncoderRanking:
         scores: as above.
     """
 
-    def __init__(self, rows, scores):
+    def __init__(self, rows: Sequence[dict[str, Any]], scores: Sequence[str]) -> None:
         self.scores = list(scores)
         values = np.array([[row[score] for score in self.scores] for row in rows])
         # Equal values share the mean of their ranks.
@@ -118,11 +125,11 @@ class EncoderRanking:
         ]
 
     @property
-    def best(self):
+    def best(self) -> str:
         """The name of the encoder in front."""
         return self.rows[0]["encoder"]
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table, as a string."""
         return markdown_table(
             ["encoder", *self.scores, "mean rank", "seconds"],
@@ -138,14 +145,14 @@ class EncoderRanking:
             num_text_columns=1,
         )
 
-    def to_json(self, path=None):
+    def to_json(self, path: PathLike | None = None) -> str:
         """The rows as JSON; written to `path` if there is one."""
         text = json.dumps({"scores": self.scores, "rows": self.rows}, indent=1)
         if path is not None:
             pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
         return text
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The table."""
         return self.to_markdown()
 

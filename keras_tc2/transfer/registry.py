@@ -37,7 +37,7 @@ ALIASES = {
 }
 
 
-def protocol_names():
+def protocol_names() -> list[str]:
     """Names that `evaluate` takes as `protocols`."""
     return list(PROTOCOLS)
 

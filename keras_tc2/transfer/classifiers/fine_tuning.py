@@ -1,12 +1,15 @@
 """Fine-tuning: the encoder itself is trained on the downstream labels."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Examples, Images, PathLike
 from keras_tc2.data.epochs import shuffled_epochs
 from keras_tc2.encoders import Classifier
 from keras_tc2.encoders.encoder_copy import copy_of
@@ -30,23 +33,23 @@ MIN_STEPS = 20
 
 
 def fine_tune(
-    encoder,
-    train,
-    test,
+    encoder: keras.Model | PathLike,
+    train: Examples,
+    test: Examples,
     *,
-    epochs=20,
-    batch_size=128,
-    learning_rate=1e-3,
-    encoder_learning_rate_factor=0.3,
-    num_frozen_layers=0,
-    validation_fraction=0.1,
-    patience=5,
-    augmentation=None,
-    target_images=None,
-    adversarial_weight=1.0,
-    seed=0,
-    verbose=0,
-):
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    encoder_learning_rate_factor: float = 0.3,
+    num_frozen_layers: int = 0,
+    validation_fraction: float = 0.1,
+    patience: int = 5,
+    augmentation: Callable[[Any], Any] | None = None,
+    target_images: Images | None = None,
+    adversarial_weight: float = 1.0,
+    seed: int = 0,
+    verbose: int = 0,
+) -> dict[str, Any]:
     """Trains a copy of the encoder with a linear head, and counts test images right.
 
     Adam on cross-entropy. An epoch goes over the images once, or as often as makes 20
@@ -125,7 +128,7 @@ def fine_tune(
     head.build((None, feature_dim))
     names = getattr(train, "class_names", None)
     model = Classifier(
-        copy, head, classes=[names[i] for i in classes] if names else classes
+        copy, head, classes=[names[i] for i in classes] if names else list(classes)
     )
     num_batches = math.ceil(len(fit_part) / batch_size)
     fit_images = subset(numbered, fit_part, len(labels)).cache()

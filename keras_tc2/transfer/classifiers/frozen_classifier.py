@@ -1,6 +1,11 @@
 """Classifiers that hold encoders which do not train, without touching the encoders."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+
+from keras_tc2.annotations import Config
 
 
 class FrozenClassifier(keras.Model):
@@ -11,17 +16,17 @@ class FrozenClassifier(keras.Model):
     """
 
     @property
-    def frozen_parts(self):
+    def frozen_parts(self) -> list[keras.Layer]:
         """List of layers that do not train."""
         raise NotImplementedError
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[keras.Variable]:
         """Those of the other parts."""
         return self._without_frozen(super().trainable_variables)
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[keras.Variable]:
         """The same."""
         return self._without_frozen(super().trainable_weights)
 
@@ -29,7 +34,14 @@ class FrozenClassifier(keras.Model):
         frozen = {id(v) for part in self.frozen_parts for v in part.variables}
         return [variable for variable in variables if id(variable) not in frozen]
 
-    def compile(self, optimizer="adam", *, loss=None, metrics=("accuracy",), **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.Optimizer = "adam",
+        *,
+        loss: Any = None,
+        metrics: Sequence[Any] = ("accuracy",),
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; the loss is cross-entropy of whole class numbers.
 
         Args:
@@ -42,7 +54,7 @@ class FrozenClassifier(keras.Model):
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         super().compile(optimizer, loss=loss, metrics=list(metrics), **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         """Compiles as it was when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)

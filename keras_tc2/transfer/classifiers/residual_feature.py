@@ -1,8 +1,11 @@
 """A frozen source encoder, and a small trainable one for what it misses."""
 
+from typing import Any, Self
+
 import keras
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.transfer.classifiers.frozen_classifier import FrozenClassifier
 from keras_tc2.transfer.features.adapt import image_shape_of
@@ -56,7 +59,15 @@ class ResidualFeatureClassifier(FrozenClassifier):
         - [1] Xu et al., 2025, arXiv 2505.11771
     """
 
-    def __init__(self, source, target, num_classes, *, seed=0, **kwargs):
+    def __init__(
+        self,
+        source: keras.Model,
+        target: keras.Model,
+        num_classes: int,
+        *,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.source = resolved(source)
         self.target = resolved(target)
@@ -85,18 +96,18 @@ class ResidualFeatureClassifier(FrozenClassifier):
         self.built = True
 
     @property
-    def frozen_parts(self):
+    def frozen_parts(self) -> list[keras.Layer]:
         """The source encoder."""
         return [self.source]
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Logits."""
         source = ops.stop_gradient(self.source(images, training=False))
         target = self.target(images, training=training)
         features = [self.normalization(part) for part in (source, target)]
         return self.classifier(ops.concatenate(features, axis=-1))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, both encoders included."""
         return {
             **super().get_config(),
@@ -107,7 +118,7 @@ class ResidualFeatureClassifier(FrozenClassifier):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The classifier that `get_config` described, with fresh weights."""
         parts = {
             name: keras.saving.deserialize_keras_object(config[name])

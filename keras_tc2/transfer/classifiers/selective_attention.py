@@ -1,9 +1,13 @@
 """Attention over the features of several frozen encoders, for few labels."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_tc2.annotations import Array, Config, Figure, Images, PathLike, Tensor
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.transfer.classifiers.attention_figure import attention_figure
 from keras_tc2.transfer.classifiers.attention_pooling import (
@@ -93,18 +97,18 @@ class SelectiveAttentionClassifier(FrozenClassifier):
 
     def __init__(
         self,
-        encoders,
-        num_classes,
+        encoders: Sequence[keras.Model],
+        num_classes: int,
         *,
-        dim=64,
-        temperature=1.0,
-        query="mean",
-        entropy_weight=0.0,
-        cache_dir=None,
-        batch_size=256,
-        seed=0,
-        **kwargs,
-    ):
+        dim: int = 64,
+        temperature: float = 1.0,
+        query: str = "mean",
+        entropy_weight: float = 0.0,
+        cache_dir: PathLike | None = None,
+        batch_size: int = 256,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(encoders, list | tuple) or not encoders:
             raise ValueError(
@@ -144,13 +148,13 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         self.built = True
 
     @property
-    def frozen_parts(self):
+    def frozen_parts(self) -> list[keras.Layer]:
         """The encoders."""
         return self.encoders
 
     # Features.
 
-    def encode(self, images):
+    def encode(self, images: Images) -> list[Array]:
         """Features by every encoder.
 
         Args:
@@ -183,7 +187,7 @@ class SelectiveAttentionClassifier(FrozenClassifier):
 
     # The model.
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         """Logits; adds the entropy of attention to the losses."""
         pooled, attention = self.pooling(features)
         if training and self.entropy_weight:
@@ -192,7 +196,9 @@ class SelectiveAttentionClassifier(FrozenClassifier):
             self.add_loss(self.entropy_weight * entropy)
         return self.classifier(pooled)
 
-    def fit(self, x, y=None, *, validation_data=None, **kwargs):
+    def fit(
+        self, x: Any, y: Any = None, *, validation_data: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on raw images or on features that `encode` gave.
 
         Args:
@@ -207,14 +213,14 @@ class SelectiveAttentionClassifier(FrozenClassifier):
             validation_data = self._with_labels(*validation_data)
         return super().fit(features, y, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, x, y=None, **kwargs):
+    def evaluate(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; `x` and `y` as in `fit`."""
         # Keras calls this inside `fit`, without data of its own to give.
         if x is None:
             return super().evaluate(x, y, **kwargs)
         return super().evaluate(*self._with_labels(x, y), **kwargs)
 
-    def predict(self, x, **kwargs):
+    def predict(self, x: Any, **kwargs: Any) -> Array:
         """Logits `(N, num_classes)`; `x` as in `fit`."""
         return super().predict(self._encoded(x)[0], **kwargs)
 
@@ -227,7 +233,7 @@ class SelectiveAttentionClassifier(FrozenClassifier):
             )
         return features, np.asarray(y)
 
-    def attention(self, x):
+    def attention(self, x: Any) -> Array:
         """How much of each encoder each sample is given.
 
         Args:
@@ -239,7 +245,14 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         """
         return ops.convert_to_numpy(self.pooling(self._encoded(x)[0])[1])
 
-    def plot_attention(self, x, y, *, names=None, path=None):
+    def plot_attention(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        names: Sequence[str] | None = None,
+        path: PathLike | None = None,
+    ) -> Figure:
         """Draws the attention of every sample, sorted by class, and its class means.
 
         Args:
@@ -256,7 +269,7 @@ class SelectiveAttentionClassifier(FrozenClassifier):
 
     # What saving needs.
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, the encoders themselves included."""
         return {
             **super().get_config(),
@@ -275,7 +288,7 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """The classifier that `get_config` described, with fresh weights."""
         encoders = [
             keras.saving.deserialize_keras_object(encoder)

@@ -8,12 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks, encoders
+from keras_tc2.annotations import Array, Images, PathLike
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import value_check
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 
 
-def extract_features(encoder, images, *, batch_size=256, verbose=0):
+def extract_features(
+    encoder: keras.Model | PathLike,
+    images: Images,
+    *,
+    batch_size: int = 256,
+    verbose: int = 0,
+) -> Array:
     """Encodes every image, in order, the last partial batch included.
 
     Args:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.cosine import unit_rows
 from keras_tc2.transfer.features.labelled_features import checked_features
 
 
-def relative_std(features):
+def relative_std(features: Array) -> float:
     """Standard deviation of l2-normalised features, over that of an even spread.
 
     The mean over dimensions of the standard deviation over images, times `sqrt(dim)`
@@ -25,7 +26,7 @@ def relative_std(features):
     return float(features.std(axis=0).mean() * np.sqrt(features.shape[1]))
 
 
-def effective_rank(features):
+def effective_rank(features: Array) -> float:
     """RankMe: the exponential of the entropy of the normalised singular values.
 
     Equation 1 of [1], on features as they are, neither centred nor normalised.
@@ -48,7 +49,7 @@ def effective_rank(features):
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
-def alignment(embeddings_1, embeddings_2):
+def alignment(embeddings_1: Array, embeddings_2: Array) -> float:
     """Mean squared distance between the l2-normalised embeddings of two views.
 
     Equation 5 of [1] with its exponent 2.
@@ -66,7 +67,7 @@ def alignment(embeddings_1, embeddings_2):
     return float(np.mean(np.sum(difference**2, axis=1)))
 
 
-def uniformity(embeddings):
+def uniformity(embeddings: Array) -> float:
     """Log of the mean Gaussian potential between pairs of l2-normalised embeddings.
 
     Section 4.1.2 of [1] with t = 2, over the pairs of distinct rows.

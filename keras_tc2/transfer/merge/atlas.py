@@ -1,9 +1,13 @@
 """aTLAS: task vectors, of which every parameter block has a learned coefficient."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.annotations import Examples, Images, PathLike
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer, non_negative, positive
 from keras_tc2.data.epochs import shuffled_epochs
@@ -20,17 +24,17 @@ from keras_tc2.transfer.merge.same_architecture import same_architecture
 
 
 def atlas(
-    base,
-    encoders,
-    train,
+    base: keras.Model | PathLike,
+    encoders: Sequence[keras.Model | PathLike],
+    train: Examples,
     *,
-    steps=200,
-    batch_size=256,
-    learning_rate=1e-2,
-    weight_decay=0.0,
-    images=None,
-    seed=0,
-):
+    steps: int = 200,
+    batch_size: int = 256,
+    learning_rate: float = 1e-2,
+    weight_decay: float = 0.0,
+    images: Images | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Task vectors added block by block, with coefficients learned from few labels.
 
         θ_j = θ_0j + Σ_i λ_ij τ_ij,    min_λ  E[L(f(x; θ), y)]             [1, eq. 3, 4]

@@ -1,12 +1,21 @@
 """Averaging encoders of one origin."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 
+from keras_tc2.annotations import Images, PathLike
 from keras_tc2.transfer.merge.mixture import checked_weights, mixed, with_weights
 from keras_tc2.transfer.merge.same_architecture import same_architecture
 
 
-def average(encoders, *, weights=None, images=None):
+def average(
+    encoders: Sequence[keras.Model | PathLike],
+    *,
+    weights: Sequence[float] | None = None,
+    images: Images | None = None,
+) -> keras.Model:
     """One encoder whose weights are the mean of those of several.
 
         θ = Σ_i w_i θ_i

@@ -1,10 +1,12 @@
 """The statistics of batch normalisation, which no mixture of weights gives."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_tc2.annotations import Images
 from keras_tc2.compat import all_layers
 from keras_tc2.transfer.features.extraction import batched_images
 
@@ -27,7 +29,9 @@ def statistics(encoder):
     }
 
 
-def reestimate_batch_statistics(encoder, images, *, batch_size=256):
+def reestimate_batch_statistics(
+    encoder: keras.Model, images: Images, *, batch_size: int = 256
+) -> None:
     """Sets moving means and variances to those of given images, in place.
 
     Features of mixed weights have other moments than those of either encoder, and
@@ -51,7 +55,7 @@ def reestimate_batch_statistics(encoder, images, *, batch_size=256):
     layers = batch_normalizations(encoder)
     batches = batched_images(images, batch_size)
     number = 0
-    sums = [[0.0, 0.0] for _ in layers]
+    sums: list[list[Any]] = [[0.0, 0.0] for _ in layers]
     with _taking_each_batch(layers):
         for batch in batches:
             batch = batch[0] if isinstance(batch, tuple) else batch

@@ -1,9 +1,12 @@
 """Averaging in which each weight counts as much as its encoder depends on it."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.annotations import Array, Examples, Images, PathLike, Tensor
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import positive
 from keras_tc2.transfer.features.extraction import extract_features
@@ -18,8 +21,14 @@ from keras_tc2.transfer.merge.same_architecture import same_architecture
 
 
 def fisher_average(
-    encoders, examples, *, heads=None, weights=None, floor=1e-6, images=None
-):
+    encoders: Sequence[keras.Model | PathLike],
+    examples: Sequence[Examples],
+    *,
+    heads: Sequence[Callable[[Tensor], Tensor]] | None = None,
+    weights: Sequence[float] | None = None,
+    floor: float = 1e-6,
+    images: Images | None = None,
+) -> keras.Model:
     """One encoder whose weights are means, each weighted by its Fisher information.
 
         θ_j = Σ_i w_i F_ij θ_ij / Σ_i w_i F_ij                                [1, eq. 2]
@@ -94,7 +103,9 @@ def fisher_average(
     return with_weights(encoders[0], mixed(encoders, weighted), images)
 
 
-def diagonal_fisher(encoder, head, images):
+def diagonal_fisher(
+    encoder: keras.Model, head: Callable[[Tensor], Tensor], images: Images
+) -> list[Array]:
     """Diagonal Fisher information of an encoder's weights under a classifier.
 
         F = 1/N Σ_n Σ_y p(y | x_n) (∇ log p(y | x_n))²                        [1, eq. 3]

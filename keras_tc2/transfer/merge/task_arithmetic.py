@@ -1,7 +1,12 @@
 """Task arithmetic: what fine-tuning changed is added to the pre-trained weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
+from keras_tc2.annotations import Images, PathLike
 from keras_tc2.transfer.merge.mixture import (
     checked_scaling,
     composed,
@@ -10,7 +15,13 @@ from keras_tc2.transfer.merge.mixture import (
 from keras_tc2.transfer.merge.same_architecture import same_architecture
 
 
-def task_arithmetic(base, encoders, *, scaling, images=None):
+def task_arithmetic(
+    base: keras.Model | PathLike,
+    encoders: Sequence[keras.Model | PathLike],
+    *,
+    scaling: Any,
+    images: Images | None = None,
+) -> keras.Model:
     """The pre-trained encoder plus scaled task vectors.
 
         τ_i = θ_i − θ_0,    θ = θ_0 + Σ_i λ_i τ_i                    [1, sections 2, 4]

@@ -1,8 +1,11 @@
 """Clustering: whether the classes are groups of features that no label points at."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.cosine import unit_rows
 from keras_tc2.transfer.features.labelled_features import checked
 from keras_tc2.transfer.protocols.protocol import Protocol
@@ -10,15 +13,15 @@ from keras_tc2.transfer.protocols.score import Score
 
 
 def cluster_nmi(
-    train_features,
-    train_labels,
-    test_features,
-    test_labels,
+    train_features: Array,
+    train_labels: Array,
+    test_features: Array,
+    test_labels: Array,
     *,
-    num_clusters=None,
-    num_starts=4,
-    seed=0,
-):
+    num_clusters: int | None = None,
+    num_starts: int = 4,
+    seed: int = 0,
+) -> float:
     """Normalised mutual information of k-means clusters and the true classes.
 
     k-means groups the l2-normalised train features without their labels; each test
@@ -74,7 +77,7 @@ class Clustering(Protocol):
 
     function = staticmethod(cluster_nmi)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """One score, of the metric `"nmi"`."""
         nmi = cluster_nmi(*downstream.arrays, seed=downstream.seed, **self.options)
         return [Score("clustering", nmi, metric="nmi")]

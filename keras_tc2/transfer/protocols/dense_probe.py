@@ -1,8 +1,12 @@
 """Dense probe: segmentation by a linear read-out of every place of a feature map."""
 
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.feature_maps import feature_map_function
 from keras_tc2.transfer.features.held_out import held_out_part
 from keras_tc2.transfer.protocols.few_shot import ridge_scores
@@ -11,16 +15,16 @@ REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 def dense_probe(
-    encoder,
-    train_images,
-    train_masks,
-    test_images,
-    test_masks,
+    encoder: keras.Model,
+    train_images: Array,
+    train_masks: Array,
+    test_images: Array,
+    test_masks: Array,
     *,
-    num_classes=None,
-    batch_size=64,
-    seed=0,
-):
+    num_classes: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Segments images by ridge regression on the encoder's last feature map.
 
     Each place of the map is regressed on the shares of the classes among the pixels

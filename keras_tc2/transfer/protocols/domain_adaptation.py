@@ -1,13 +1,26 @@
 """Domain adaptation: labels of some domains, of the last one images alone."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
+import keras
+
+from keras_tc2.annotations import PathLike
 from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune
 from keras_tc2.transfer.protocols.out_of_distribution import domain_scores, domains_of
 from keras_tc2.transfer.protocols.protocol import Protocol
+from keras_tc2.transfer.protocols.score import Score
 
 
-def adapt_to_domains(encoder, domains, *, adversarial=True, fine_tuning=None, seed=0):
+def adapt_to_domains(
+    encoder: keras.Model | PathLike,
+    domains: Mapping[str, Any],
+    *,
+    adversarial: bool = True,
+    fine_tuning: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
     """Accuracy on each domain, when fine-tuned on the labels of all the others.
 
     The train images of the domain that is left out are the `target_images` of
@@ -72,7 +85,7 @@ class DomainAdaptation(Protocol):
 
     function = staticmethod(adapt_to_domains)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score for each domain, and their mean."""
         parts = domains_of(downstream)
         images = {n: (p.train_images, p.test_images) for n, p in parts.items()}

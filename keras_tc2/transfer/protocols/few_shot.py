@@ -1,8 +1,12 @@
 """Few-shot classification: ridge regression on a handful of images of each class."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.cosine import unit_rows
 from keras_tc2.transfer.features.labelled_features import checked
 from keras_tc2.transfer.features.ties import first_largest
@@ -11,16 +15,16 @@ from keras_tc2.transfer.protocols.score import Score
 
 
 def few_shot(
-    train_features,
-    train_labels,
-    test_features,
-    test_labels,
+    train_features: Array,
+    train_labels: Array,
+    test_features: Array,
+    test_labels: Array,
     *,
-    shots=(1, 2, 5, 10, 25),
-    num_draws=10,
-    regularization=0.3,
-    seed=0,
-):
+    shots: int | Sequence[int] = (1, 2, 5, 10, 25),
+    num_draws: int = 10,
+    regularization: float = 0.3,
+    seed: int = 0,
+) -> dict[int, dict[str, Any]]:
     """Accuracy from a few labelled images of each class, over several draws of them.
 
     Features are l2-normalised and centred on the mean of the images drawn. One-hot
@@ -64,7 +68,7 @@ def few_shot(
     result[5]["accuracy"]
     ```
     """
-    shots = (shots,) if np.isscalar(shots) else tuple(shots)
+    shots = list(shots) if isinstance(shots, Iterable) else [shots]
     for number in shots:
         checks.integer("shots", number)
     checks.integer("num_draws", num_draws)
@@ -136,7 +140,7 @@ class FewShot(Protocol):
 
     function = staticmethod(few_shot)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score for each number of shots."""
         _, counts = np.unique(downstream.train_labels, return_counts=True)
         shots = [number for number in self.options["shots"] if number <= counts.min()]

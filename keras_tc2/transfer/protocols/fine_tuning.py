@@ -1,5 +1,7 @@
 """The protocol of fine-tuning."""
 
+from typing import Any
+
 from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
@@ -10,7 +12,7 @@ class FineTuning(Protocol):
 
     function = staticmethod(fine_tune)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """One score."""
         tuned = fine_tune(
             downstream.encoder,

@@ -1,8 +1,11 @@
 """Weighted k-nearest-neighbour classification of features: no training at all."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.cosine import nearest, unit_rows
 from keras_tc2.transfer.features.labelled_features import checked
 from keras_tc2.transfer.features.ties import first_largest
@@ -11,8 +14,14 @@ from keras_tc2.transfer.protocols.score import Score
 
 
 def knn_accuracy(
-    train_features, train_labels, test_features, test_labels, *, k=20, temperature=0.07
-):
+    train_features: Array,
+    train_labels: Array,
+    test_features: Array,
+    test_labels: Array,
+    *,
+    k: int = 20,
+    temperature: float = 0.07,
+) -> float:
     """Accuracy of the weighted k-nearest-neighbour vote on cosine similarity.
 
     Each of the `k` most similar train images votes for its class with the weight
@@ -99,7 +108,7 @@ class KNN(Protocol):
 
     function = staticmethod(knn_accuracy)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """One score."""
         predictions = knn_predictions(*downstream.arrays, **self.options)
         correct = predictions == downstream.test_labels

@@ -1,9 +1,12 @@
 """Linear probe: how much of the classes a linear read-out of the features finds."""
 
 import warnings
+from typing import Any
 
+import keras
 import numpy as np
 
+from keras_tc2.annotations import Array, Images, PathLike
 from keras_tc2.transfer.features.extraction import extract_features, resolved
 from keras_tc2.transfer.features.held_out import held_out_part
 from keras_tc2.transfer.features.labelled_features import checked
@@ -16,8 +19,14 @@ STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 3))
 
 
 def linear_probe(
-    train_features, train_labels, test_features, test_labels, *, encoder=None, seed=0
-):
+    train_features: Images,
+    train_labels: Array,
+    test_features: Images,
+    test_labels: Array,
+    *,
+    encoder: keras.Model | PathLike | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Multinomial logistic regression on standardised features.
 
     Mean and standard deviation come from train. The L2 regularisation is chosen on
@@ -116,7 +125,7 @@ class LinearProbe(Protocol):
 
     function = staticmethod(linear_probe)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """One score."""
         probe = linear_probe(*downstream.arrays, seed=downstream.seed)
         correct = probe.pop("predictions") == downstream.test_labels

@@ -1,5 +1,8 @@
 """Out of distribution: a probe trained on some domains, tested on the one left out."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from keras_tc2.transfer.protocols.linear_probe import linear_probe
@@ -7,7 +10,9 @@ from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
 
 
-def leave_one_domain_out(domains, *, seed=0):
+def leave_one_domain_out(
+    domains: Mapping[str, Any], *, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """Linear-probe accuracy on each domain, when trained on all the others.
 
     The protocol of [1] for features: the train split of every other domain fits the
@@ -49,7 +54,7 @@ class OutOfDistribution(Protocol):
 
     function = staticmethod(leave_one_domain_out)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score for each domain, and their mean."""
         parts = domains_of(downstream)
         domains = {name: part.arrays for name, part in parts.items()}

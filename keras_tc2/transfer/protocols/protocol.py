@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from keras_tc2.transfer.protocols.score import Score
+
 
 class Protocol:
     """One way of measuring features on one dataset.
@@ -33,7 +35,7 @@ class Protocol:
 
     function: ClassVar[Callable[..., Any]]
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         parameters = inspect.signature(type(self).function).parameters
         defaults = {
             name: parameter.default
@@ -48,6 +50,6 @@ class Protocol:
             )
         self.options = {**defaults, **options}
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """Measures; returns a list of `Score`."""
         raise NotImplementedError

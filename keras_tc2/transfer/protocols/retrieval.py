@@ -1,8 +1,12 @@
 """Retrieval: whether the nearest images of a gallery are of the query's class."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.precision import rounded_for_ranking
 from keras_tc2.transfer.features.cosine import QUERY_CHUNK, unit_rows
 from keras_tc2.transfer.features.labelled_features import checked
@@ -11,8 +15,13 @@ from keras_tc2.transfer.protocols.score import Score
 
 
 def retrieval(
-    train_features, train_labels, test_features, test_labels, *, recall_at=(1, 5, 10)
-):
+    train_features: Array,
+    train_labels: Array,
+    test_features: Array,
+    test_labels: Array,
+    *,
+    recall_at: Sequence[int] = (1, 5, 10),
+) -> dict[str, Any]:
     """Recall at k and mean average precision of cosine retrieval.
 
     Train images are the gallery, test images the queries. Recall at k is the share
@@ -52,7 +61,9 @@ def retrieval(
         relevant = train_labels[order] == test_labels[chunk, None]
         found = np.cumsum(relevant, axis=1)
         precision = found / np.arange(1, len(gallery) + 1)
-        part = {"map": (precision * relevant).sum(axis=1) / np.maximum(found[:, -1], 1)}
+        part: dict[str | int, Array] = {
+            "map": (precision * relevant).sum(axis=1) / np.maximum(found[:, -1], 1)
+        }
         for k in recall_at:
             part[k] = found[:, min(k, len(gallery)) - 1] > 0
         parts.append(part)
@@ -69,7 +80,7 @@ class Retrieval(Protocol):
 
     function = staticmethod(retrieval)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score of the metric `"map"`, and one for each recall."""
         found = retrieval(*downstream.arrays, **self.options)
         per_image = found["per_image"]

@@ -1,23 +1,28 @@
 """Semi-supervised: fine-tuning on a small share of the labels."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Examples, PathLike
 from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune, subset
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
 
 
 def semi_supervised(
-    encoder,
-    train,
-    test,
+    encoder: keras.Model | PathLike,
+    train: Examples,
+    test: Examples,
     *,
-    shares=(0.01, 0.1, 1.0),
-    fine_tuning=None,
-    seed=0,
-    verbose=0,
-):
+    shares: Sequence[float] = (0.01, 0.1, 1.0),
+    fine_tuning: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    verbose: int = 0,
+) -> dict[float, dict[str, Any]]:
     """Accuracy after fine-tuning on a share of the labelled train images.
 
     The share is drawn class by class, at least two images of each: one to fit on and
@@ -74,7 +79,7 @@ class SemiSupervised(Protocol):
 
     function = staticmethod(semi_supervised)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score for each share."""
         results = semi_supervised(
             downstream.encoder,

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.scores.arguments import checked_target
 
 
-def h_score(features, labels):
+def h_score(features: Array, labels: Array) -> float:
     """Trace of the inverse feature covariance times the covariance of class means.
 
     Definition 2 of [1]. The covariance is inverted on the directions that the features

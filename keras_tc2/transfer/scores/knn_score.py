@@ -3,12 +3,15 @@
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.cosine import nearest, unit_rows
 from keras_tc2.transfer.protocols.knn import weighted_vote
 from keras_tc2.transfer.scores.arguments import checked_target
 
 
-def knn_score(features, labels, *, k=20, temperature=0.07):
+def knn_score(
+    features: Array, labels: Array, *, k: int = 20, temperature: float = 0.07
+) -> float:
     """Share of target images whose nearest others vote for their class.
 
     The vote of `transfer.knn_accuracy`, of each image's `k` nearest others. It needs

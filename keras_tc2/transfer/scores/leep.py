@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.scores.arguments import checked_target
 
 
-def leep(source_probabilities, labels):
+def leep(source_probabilities: Array, labels: Array) -> float:
     """Mean log-likelihood of the target labels under the empirical predictor.
 
     With θ(x)_z the source head's probability of source class z, P(y, z) is the mean of

@@ -2,10 +2,17 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.scores.arguments import checked_target
 
 
-def log_me(features, labels, *, max_iterations=100, tolerance=1e-8):
+def log_me(
+    features: Array,
+    labels: Array,
+    *,
+    max_iterations: int = 100,
+    tolerance: float = 1e-8,
+) -> float:
     """Mean log evidence per image, over classes and images.
 
     For each class the one-hot target y is modelled as y = F w + noise, w ~ N(0, I/α),

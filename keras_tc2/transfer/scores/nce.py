@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from keras_tc2.annotations import Array
 
-def nce(source_labels, labels):
+
+def nce(source_labels: Array, labels: Array) -> float:
     """Negative conditional entropy −H(target label | source label).
 
     Section 3 of [1]; with an encoder's classes in place of labels that a person gave,

@@ -1,13 +1,22 @@
 """OSBORN: which source models make a good ensemble for a target, lower being better."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.labelled_features import checked_features
 from keras_tc2.transfer.scores.nce import nce
 
 
-def osborn(members, labels, *, max_images=1000, seed=0):
+def osborn(
+    members: Sequence[tuple[Array, Array, Array]],
+    labels: Array,
+    *,
+    max_images: int = 1000,
+    seed: int = 0,
+) -> float:
     """Domain difference, task difference and lack of cohesion of a set of classifiers.
 
     The sum over members of W_D + W_T, and over pairs of W_C, without weights [1]; see
@@ -49,7 +58,13 @@ def osborn(members, labels, *, max_images=1000, seed=0):
     return float(sum_of_terms(terms, range(len(terms["domain"]))))
 
 
-def osborn_terms(members, labels, *, max_images=1000, seed=0):
+def osborn_terms(
+    members: Sequence[tuple[Array, Array, Array]],
+    labels: Array,
+    *,
+    max_images: int = 1000,
+    seed: int = 0,
+) -> dict[str, Array]:
     """What the score of any set of classifiers is the sum of.
 
     W_D: `domain_difference`. W_T: H(prediction | label), the conditional entropy of the
@@ -103,7 +118,13 @@ def sum_of_terms(terms, chosen):
     return alone + terms["cohesion"][np.ix_(chosen, chosen)].sum() / 2
 
 
-def domain_difference(source_features, target_features, *, max_images=1000, seed=0):
+def domain_difference(
+    source_features: Array,
+    target_features: Array,
+    *,
+    max_images: int = 1000,
+    seed: int = 0,
+) -> float:
     """2-Wasserstein distance of two clouds of features, over the source's spread.
 
     The square root of the mean squared distance of images matched one to one, at the

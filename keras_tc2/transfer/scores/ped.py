@@ -1,8 +1,12 @@
 """PED: a score of features after a few steps towards what fine-tuning makes of them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array
 from keras_tc2.transfer.features.labelled_features import checked_features
 from keras_tc2.transfer.scores.arguments import checked_target
 from keras_tc2.transfer.scores.log_me import log_me
@@ -11,7 +15,13 @@ from keras_tc2.transfer.scores.log_me import log_me
 SMALLEST_DEVIATION = 1e-3
 
 
-def ped(features, labels, *, score=log_me, **motion):
+def ped(
+    features: Array,
+    labels: Array,
+    *,
+    score: Callable[[Array, Array], float] = log_me,
+    **motion: Any,
+) -> float:
     """Another score, of features that `potential_energy_decline` has moved.
 
     Scores of features as they are overlook that fine-tuning moves them; [1] lets
@@ -48,15 +58,15 @@ def ped(features, labels, *, score=log_me, **motion):
 
 
 def potential_energy_decline(
-    features,
-    labels,
+    features: Array,
+    labels: Array,
     *,
-    reference_features=None,
-    radius=0.6,
-    time_step=0.1,
-    max_steps=6,
-    exit_ratio=0.5,
-):
+    reference_features: Array | None = None,
+    radius: float = 0.6,
+    time_step: float = 0.1,
+    max_steps: int = 6,
+    exit_ratio: float = 0.5,
+) -> Array:
     """Features whose classes have pushed one another apart.
 
     A class is a ball around its mean, whose radius is `radius` times its standard

@@ -2,9 +2,12 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from keras_tc2.annotations import Array, PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Clip:
             )
 
     @property
-    def num_objects(self):
+    def num_objects(self) -> int:
         """K, of the first frame: what appears later cannot be known."""
         return int(np.max(self.masks[0]))
 
@@ -59,13 +62,15 @@ class VideoSet:
         ValueError: if there is none.
     """
 
-    def __init__(self, clips):
+    def __init__(self, clips: Sequence[Clip]) -> None:
         self.clips = list(clips)
         if not self.clips:
             raise ValueError("`clips` must hold at least one `Clip`. Received: none")
 
 
-def read_davis(folder, *, resolution="480p", names=None):
+def read_davis(
+    folder: PathLike, *, resolution: str = "480p", names: Sequence[str] | None = None
+) -> list[Clip]:
     """Clips of a folder in the layout of DAVIS.
 
     `JPEGImages/[resolution/]<clip>/00000.jpg` and, of the same number,
@@ -126,7 +131,15 @@ def _read_clip(frames, masks, name):
     return Clip(np.stack(found), np.stack(truths).astype(int), name)
 
 
-def moving_clips(images, *, num_clips=8, num_objects=2, length=12, side=56, seed=0):
+def moving_clips(
+    images: Array,
+    *,
+    num_clips: int = 8,
+    num_objects: int = 2,
+    length: int = 12,
+    side: int = 56,
+    seed: int = 0,
+) -> list[Clip]:
     """Clips of small pictures that move, overlap and bounce, with true masks.
 
     Each object is one of the images on black, moved by up to 2.5 pixels a frame, thrown

@@ -1,11 +1,17 @@
 """Frames, true masks and propagated masks, side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from keras_tc2.annotations import Array, Figure
 from keras_tc2.reporting.palette import COLOURS
+from keras_tc2.transfer.video.clips import Clip
 
 
-def propagation_figure(clip, masks, *, num_frames=5):
+def propagation_figure(
+    clip: Clip, masks: Sequence[Array] | Array, *, num_frames: int = 5
+) -> Figure:
     """A clip over time: the frames, the truth, and what was propagated.
 
     Args:

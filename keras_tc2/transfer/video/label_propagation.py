@@ -1,24 +1,34 @@
 """Label propagation: the first frame's mask carried on by features alone."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.annotations import Array, PathLike
 from keras_tc2.precision import l2_normalize
 from keras_tc2.reporting.html_page import encoded
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
 from keras_tc2.transfer.features.feature_maps import feature_map_function
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
-from keras_tc2.transfer.video.clips import VideoSet
+from keras_tc2.transfer.video.clips import Clip, VideoSet
 from keras_tc2.transfer.video.figure import propagation_figure
 from keras_tc2.transfer.video.measures import boundary_accuracy, region_similarity
 
 
 def propagate(
-    maps, labels, *, num_context=7, radius=12, num_neighbours=5, temperature=0.1
-):
+    maps: Array,
+    labels: Array,
+    *,
+    num_context: int = 7,
+    radius: float = 12,
+    num_neighbours: int = 5,
+    temperature: float = 0.1,
+) -> Array:
     """Soft labels of every frame from those of the first.
 
     The labels of a place are the mean of those of its `num_neighbours` most similar
@@ -70,16 +80,16 @@ def propagate(
 
 
 def label_propagation(
-    encoder,
-    clips,
+    encoder: keras.Model | PathLike,
+    clips: Sequence[Clip],
     *,
-    num_context=7,
-    radius=12,
-    num_neighbours=5,
-    temperature=0.1,
-    max_stride=8,
-    batch_size=32,
-):
+    num_context: int = 7,
+    radius: float = 12,
+    num_neighbours: int = 5,
+    temperature: float = 0.1,
+    max_stride: int = 8,
+    batch_size: int = 32,
+) -> dict[str, Any]:
     """Masks of every frame of clips, from the first mask alone, and J and F.
 
     Nothing is trained. Frames are resized to what the encoder takes; its last feature
@@ -108,7 +118,8 @@ def label_propagation(
         ValueError: if the encoder has no such feature map.
     """
     to_map = feature_map_function(encoder, max_stride=max_stride)
-    per_object, masks = [], []
+    per_object: list[dict[str, Any]] = []
+    masks: list[Array] = []
     for clip in clips:
         maps = _maps(encoder, to_map, clip.frames, batch_size)
         labels = np.eye(clip.num_objects + 1)[clip.masks[0].clip(0, clip.num_objects)]
@@ -134,7 +145,7 @@ def label_propagation(
                     "f": np.array([boundary_accuracy(*pair) for pair in pairs]),
                 }
             )
-    results = {"masks": masks}
+    results: dict[str, Any] = {"masks": masks}
     for name in ("j", "f"):
         results[name] = float(np.mean([one[name].mean() for one in per_object]))
         shares = [np.mean(one[name] > 0.5) for one in per_object]
@@ -162,7 +173,7 @@ class LabelPropagation(Protocol):
 
     function = staticmethod(label_propagation)
 
-    def __call__(self, downstream):
+    def __call__(self, downstream: Any) -> list[Score]:
         """A score of each of J and F, paired over objects."""
         if not isinstance(getattr(downstream, "videos", None), VideoSet):
             raise ValueError(

@@ -1,12 +1,16 @@
 """J, F and PCK: how well masks and key points were carried."""
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
+
+from keras_tc2.annotations import Array
 
 BOUNDARY_TOLERANCE = 0.008
 
 
-def region_similarity(mask, truth):
+def region_similarity(mask: Array, truth: Array) -> float:
     """J, the intersection over union of two masks; 1 if both are empty.
 
     Args:
@@ -25,7 +29,9 @@ def region_similarity(mask, truth):
     return 1.0 if union == 0 else float(np.sum(mask & truth) / union)
 
 
-def boundary_accuracy(mask, truth, *, tolerance=BOUNDARY_TOLERANCE):
+def boundary_accuracy(
+    mask: Array, truth: Array, *, tolerance: float = BOUNDARY_TOLERANCE
+) -> float:
     """F, the harmonic mean of precision and recall of the boundary.
 
     A boundary pixel is right if one of the other mask's is within a disk whose radius
@@ -56,7 +62,9 @@ def boundary_accuracy(mask, truth, *, tolerance=BOUNDARY_TOLERANCE):
     return float(2 * precision * recall / (precision + recall))
 
 
-def correct_keypoints(points, truth, *, alpha, size=None):
+def correct_keypoints(
+    points: Array, truth: Array, *, alpha: float, size: Any = None
+) -> float:
     """PCK: the share of key points within `alpha` times a size of the truth.
 
     Args:
