@@ -29,8 +29,11 @@ def held_batches(views, number):
     if isinstance(views, tuple | list):
         return [tuple(tf.convert_to_tensor(view) for view in views)]
     if isinstance(views, ViewDataset):
-        first_epoch = views.stream.epoch(tf.constant(0, "int64"))
-        views = views.from_step(0) if views.order else first_epoch
+        if views.order:
+            views = views.from_step(0)
+        else:
+            zero = tf.data.Dataset.from_tensors(tf.constant(0, "int64"))
+            views = zero.flat_map(views.stream.epoch)
     batches = list(itertools.islice(views, number))
     if batches:
         return batches
