@@ -34,7 +34,7 @@ keras.utils.set_random_seed(0)
 
 # %%
 images = tc2.data.load("fashion_mnist_subset", data_dir=DATA)
-images = images.take(512 if QUICK else 20_000)
+images = images.take(128 if QUICK else 20_000)
 recipes = tc2.augment.simclr_tasks(image_size=28, num_tasks=4, channels=1)
 some = tc2.data.as_arrays(images.take(8))
 figure = tc2.augment.show_views(some, recipes, path=RUNS / "views.png")
@@ -50,7 +50,9 @@ figure
 # %%
 encoder = tc2.encoders.create("convnet", input_shape=(28, 28, 1))
 model = tc2.TC2Pretrainer(encoder, objective="nt_xent", num_tasks=4)
-views = tc2.data.two_views(images, batch_size=256, augmentation=recipes)
+views = tc2.data.two_views(
+    images, batch_size=64 if QUICK else 256, augmentation=recipes
+)
 epochs = 1 if QUICK else 5
 schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=epochs * len(views))
 model.compile(optimizer=keras.optimizers.Adam(schedule))

@@ -15,8 +15,10 @@ NUM_IMAGES = {"train": 200, "test": 100}
 def examples(tmp_path_factory):
     """A folder with the scripts as they are, and the first images of every split."""
     folder = tmp_path_factory.mktemp("examples")
-    for script in (ROOT / "examples").glob("*.py"):
-        shutil.copy(script, folder)
+    for script in (ROOT / "examples").rglob("*.py"):
+        copy = folder / script.relative_to(ROOT / "examples")
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(script, copy)
     for dataset in (ROOT / "examples" / "data").glob("*/1.0.0"):
         shrunken = folder / "data" / dataset.parent.name / dataset.name
         shutil.copytree(dataset, shrunken)
