@@ -1,7 +1,7 @@
-"""DCL: SimCLR without the positive pair below the line, for small batches.
+"""DCL: SimCLR without the positive pair in the denominator, for small batches.
 
-Yeh et al., 2022, arXiv 2110.06848. Of the paper: SimCLR's views and head, temperature
-0.1, SGD with momentum and a cosine; its batches are of 256 images and fewer.
+Yeh et al., 2022, arXiv 2110.06848. Of the paper: SimCLR's views and head, and small
+batches. For these SGD with momentum does, without LARS.
 
     python examples/objectives/dcl.py
 """

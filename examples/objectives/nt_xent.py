@@ -1,8 +1,8 @@
 """SimCLR: a view finds the other one of its image among all other views of the batch.
 
-Chen et al., 2020, arXiv 2002.05709. Of the paper: crop, flip and jitter in half
-strength, as for CIFAR-10; LARS, warm-up, cosine; a two-layer head. For a small encoder
-and a short run: a lower temperature, and a higher rate than 0.3 for each 256 images.
+Chen et al., 2020, arXiv 2002.05709. Of the paper: flip, and jitter in half strength,
+as for CIFAR-10; LARS, warm-up, cosine; a two-layer head. For small images and a short
+run: milder crops, a temperature of 0.2, and a higher rate than 0.3 for each 256 images.
 
     python examples/objectives/nt_xent.py
 """

@@ -26,20 +26,13 @@ def main(_):
     keras.utils.set_random_seed(0)
     encoder = tc2.encoders.create("convnet", input_shape=(28, 28, 1))
     images = tc2.data.load("fashion_mnist_subset", data_dir=DATA).take(_IMAGES.value)
+    recipe = tc2.augment.simclr(
+        image_size=28, channels=1, strength=0.0, area_range=(0.67, 1.0)
+    )
     views = tc2.data.multi_views(
         images,
         batch_size=_BATCH_SIZE.value,
-        augmentation=tc2.augment.Views(
-            [
-                tc2.augment.Pipeline(
-                    [
-                        tc2.augment.RandomResizedCrop(28, area_range=(0.67, 1.0)),
-                        tc2.augment.RandomHorizontalFlip(),
-                    ],
-                    channels=1,
-                )
-            ]
-        ),
+        augmentation=tc2.augment.Views([recipe]),
     )
     steps = _EPOCHS.value * len(views)
     model = tc2.SSLPretrainer(

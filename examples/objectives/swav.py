@@ -40,7 +40,7 @@ def main(_):
         projector=tc2.layers.ProjectionHead(64, hidden_dim=256),
     )
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 10, warmup_target=1.0, warmup_steps=steps // 10
+        0.0, steps - steps // 10, warmup_target=5.0, warmup_steps=steps // 10
     )
     model.compile(tc2.optimizers.LARS(schedule, l2_weight_decay=1e-6))
     model.fit(views, epochs=_EPOCHS.value, verbose=2)

@@ -1,8 +1,8 @@
 """VICReg: views agree, every dimension keeps its spread, no two say the same.
 
 Bardes et al., 2022, arXiv 2105.04906. Of the paper: BYOL's recipes, LARS, warm-up,
-cosine, weights 25, 25 and 1, and a wide three-layer expander (256 for 64 features;
-8192 for 2048 there).
+cosine, weights 25, 25 and 1, and a wide three-layer expander (128 for 64 features;
+8192 for 2048 there). For a short run: a higher rate, with clipped gradients.
 
     python examples/objectives/vicreg.py
 """
@@ -35,12 +35,13 @@ def main(_):
     model = tc2.SSLPretrainer(
         encoder,
         objective=tc2.objectives.VICReg(),
-        projector=tc2.layers.ProjectionHead(256, hidden_dim=256, num_layers=3),
+        projector=tc2.layers.ProjectionHead(128, hidden_dim=256, num_layers=3),
     )
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 10, warmup_target=0.5, warmup_steps=steps // 10
+        0.0, steps - steps // 10, warmup_target=2.0, warmup_steps=steps // 10
     )
-    model.compile(tc2.optimizers.LARS(schedule, l2_weight_decay=1e-6))
+    optimizer = tc2.optimizers.LARS(schedule, l2_weight_decay=1e-6, global_clipnorm=1.0)
+    model.compile(optimizer)
     model.fit(views, epochs=_EPOCHS.value, verbose=2)
     report = tc2.transfer.evaluate(
         encoder, "mnist_subset", protocols="knn", data_dir=DATA
