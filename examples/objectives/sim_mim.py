@@ -2,7 +2,8 @@
 
 Xie et al., 2022, arXiv 2111.09886. Of the paper: 60 % hidden, mild crops, flips, no
 jitter, one view of each image, AdamW, warm-up, cosine. Pixels are drawn from the
-embedding of the whole image, so a wide one: see `tc2.objectives.SimMIM`.
+embedding of the whole image (see `tc2.objectives.SimMIM`), so a wide one, by a linear
+head: what is drawn must be in the features themselves.
 
     python examples/objectives/sim_mim.py
 """
@@ -38,10 +39,10 @@ def main(_):
     model = tc2.SSLPretrainer(
         encoder,
         objective=tc2.objectives.SimMIM(mask_ratio=0.6),
-        projector=tc2.layers.ProjectionHead(256, hidden_dim=256),
+        projector=tc2.layers.ProjectionHead(256, num_layers=1),
     )
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 10, warmup_target=5e-3, warmup_steps=steps // 10
+        0.0, steps - steps // 10, warmup_target=1e-2, warmup_steps=steps // 10
     )
     model.compile(keras.optimizers.AdamW(schedule, weight_decay=0.05))
     model.fit(views, epochs=_EPOCHS.value, verbose=2)
