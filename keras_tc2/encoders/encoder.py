@@ -13,6 +13,7 @@ from keras_tc2.data.python_calls import numpy_function
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders.network import in_float32
 from keras_tc2.encoders.publishable import Publishable
+from keras_tc2.encoders.recipe import network_of
 from keras_tc2.pixels import check_values, default_range
 
 
@@ -260,11 +261,9 @@ class Encoder(Publishable, keras.Model):
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         backbone, recipe = config.pop("backbone"), config.pop("recipe")
         if recipe is not None:
-            from keras_tc2.encoders.create import create_from_recipe
-
             config.pop("network")
             frozen = set(config.pop("frozen_layers", ()))
-            encoder = create_from_recipe(recipe, **config)
+            encoder = cls(**network_of(recipe), **config)
             if frozen:
                 for position, layer in enumerate(all_layers(encoder.network)):
                     layer.trainable = position not in frozen

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_tc2 import hub
 from keras_tc2.encoders.arguments import image_shape
-from keras_tc2.encoders.create import create_from_recipe
-from keras_tc2.encoders.encoder import checked_value_range
+from keras_tc2.encoders.encoder import Encoder, checked_value_range
+from keras_tc2.encoders.recipe import network_of
 from keras_tc2.encoders.registry import builder_named, complete_arguments
 from keras_tc2.version import __version__
 
@@ -58,7 +58,7 @@ def load_folder(folder, *, trainable):
     config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
     recipe, value_range = _checked_recipe(config)
     encoder = hub.build_with_weights(
-        lambda: create_from_recipe(recipe, value_range=value_range),
+        lambda: Encoder(**network_of(recipe), value_range=value_range),
         folder,
         sha256=config["weights_sha256"],
         model_of=operator.attrgetter("network"),

@@ -460,7 +460,7 @@ FAULTS = [
     ),
     Fault(
         "transfer/compare_encoders.py",
-        "best = max(validation, key=validation.get)",
+        "best = max(validation, key=validation.__getitem__)",
         'best = max(validation, key=lambda name: rows[f"linear: {name}"])',
         "transfer/classifiers/selective_attention_test.py::CompareEncodersTest",
     ),
