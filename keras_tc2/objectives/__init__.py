@@ -3,10 +3,7 @@
 A new objective is a new file, and one line in each list here.
 """
 
-from collections.abc import Callable
-
 from keras_tc2 import checks
-from keras_tc2.annotations import Tensor
 from keras_tc2.objectives.barlow_twins import BarlowTwins, barlow_twins
 from keras_tc2.objectives.byol import BYOL, byol
 from keras_tc2.objectives.dcl import DCL, dcl
@@ -16,7 +13,7 @@ from keras_tc2.objectives.moco_v3 import MoCoV3, moco_v3
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.nt_xent import NTXent, nt_xent
-from keras_tc2.objectives.objective import Objective
+from keras_tc2.objectives.objective import AnyObjective, Objective
 from keras_tc2.objectives.sim_mim import SimMIM, sim_mim
 from keras_tc2.objectives.simsiam import SimSiam, simsiam
 from keras_tc2.objectives.swav import SwAV, sinkhorn, swav
@@ -53,9 +50,7 @@ def names() -> list[str]:
     return sorted(_BY_NAME)
 
 
-def get(
-    identifier: str | Objective | type[Objective] | Callable[..., Tensor],
-) -> Objective:
+def get(identifier: AnyObjective) -> Objective:
     """An objective, from its name, its class, a function, or as it is.
 
     Args:

@@ -1,7 +1,7 @@
 """The interface of a base self-supervised objective."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -131,6 +131,10 @@ class Objective:
     def from_config(cls, config: Config) -> Self:
         """The objective that `get_config` described."""
         return cls(**config)
+
+
+# What `objectives.get` takes.
+AnyObjective: TypeAlias = str | Objective | type[Objective] | Callable[..., Tensor]
 
 
 def _all_gather(x):

@@ -1,7 +1,14 @@
 """Plain self-supervised pre-training: the base objective alone."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from keras_tc2.annotations import Augmentation, Tensor
+from keras_tc2.encoders.encoder import Encoder
+from keras_tc2.objectives.objective import AnyObjective
+from keras_tc2.pretraining.core.batch import Batch
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.saved_parts import SavedPretrainer
 
@@ -46,14 +53,14 @@ class SSLPretrainer(SavedPretrainer, Pretrainer):
 
     def __init__(
         self,
-        encoder,
+        encoder: Encoder,
         *,
-        objective,
-        projector=None,
-        augmentation=None,
-        nonfinite_patience=0,
-        **kwargs,
-    ):
+        objective: AnyObjective,
+        projector: keras.Layer | None = None,
+        augmentation: Augmentation | None = None,
+        nonfinite_patience: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             encoder,
             objective=objective,
@@ -64,7 +71,9 @@ class SSLPretrainer(SavedPretrainer, Pretrainer):
         )
         self.built = True
 
-    def compute_losses(self, batch, *, training=True):
+    def compute_losses(
+        self, batch: Batch, *, training: bool = True
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
         """`{"loss": objective(...)}`, and the embeddings of the first two views."""
         forward = self.forward(batch.views, training=training)
         loss = self.objective(*forward.outputs, targets=forward.targets)

@@ -1,21 +1,26 @@
 """BiSSL: the stage between pre-training and fine-tuning that aligns the two."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Augmentation, Config, Tensor
 from keras_tc2.bilevel import SOLVERS, Hypergradient, proximal_hypergradient
 from keras_tc2.bilevel.hypergradient import combine, norm, tensors_of
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.encoders import Classifier
+from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.encoder_copy import copy_of
+from keras_tc2.objectives.objective import AnyObjective
 from keras_tc2.pretraining.bissl import optimizers as bissl_optimizers
 from keras_tc2.pretraining.bissl.downstream import Downstream, head_of, unpack
 from keras_tc2.pretraining.bissl.phases import Phase, Phases
 from keras_tc2.pretraining.bissl.progress import PhaseProgress
-from keras_tc2.pretraining.core.batch import as_tensors
+from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
@@ -125,29 +130,29 @@ class BiSSLTrainer(Pretrainer):
 
     def __init__(
         self,
-        encoder,
-        projector,
-        objective,
-        downstream_head,
+        encoder: Encoder,
+        projector: keras.Layer | None,
+        objective: AnyObjective,
+        downstream_head: keras.Layer | int,
         *,
-        warmup_steps=400,
-        num_alternations=500,
-        lower_steps=20,
-        upper_steps=8,
-        proximity_weight=0.001,
-        damping=10.0,
-        direct_weight=1.0,
-        solver="conjugate_gradient",
-        num_solver_iterations=5,
-        tolerance=1e-6,
-        per_tensor=False,
-        max_gradient_norm=10.0,
-        downstream_weight_decay=0.0,
-        allow_inexact=False,
-        augmentation=None,
-        nonfinite_patience=0,
-        **kwargs,
-    ):
+        warmup_steps: int = 400,
+        num_alternations: int = 500,
+        lower_steps: int = 20,
+        upper_steps: int = 8,
+        proximity_weight: float = 0.001,
+        damping: float = 10.0,
+        direct_weight: float = 1.0,
+        solver: str = "conjugate_gradient",
+        num_solver_iterations: int = 5,
+        tolerance: float = 1e-6,
+        per_tensor: bool = False,
+        max_gradient_norm: float = 10.0,
+        downstream_weight_decay: float = 0.0,
+        allow_inexact: bool = False,
+        augmentation: Augmentation | None = None,
+        nonfinite_patience: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             encoder,
             objective=objective,
@@ -207,7 +212,14 @@ class BiSSLTrainer(Pretrainer):
             )
 
     @classmethod
-    def from_pretrainer(cls, pretrainer, downstream_head, *, objective=None, **kwargs):
+    def from_pretrainer(
+        cls,
+        pretrainer: Pretrainer,
+        downstream_head: keras.Layer | int,
+        *,
+        objective: AnyObjective | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """The next stage after a pretrainer, with all that it has learned.
 
         Args:
@@ -239,11 +251,11 @@ class BiSSLTrainer(Pretrainer):
         return model
 
     @property
-    def num_steps(self):
+    def num_steps(self) -> int:
         """Steps of a whole run: the warm-up and all alternations."""
         return self.phases.num_steps
 
-    def classifier(self, *, classes=None):
+    def classifier(self, *, classes: Sequence[str | int] | None = None) -> Classifier:
         """The lower encoder with the head, to be fine-tuned, saved or published.
 
         Args:
@@ -260,7 +272,7 @@ class BiSSLTrainer(Pretrainer):
     # The variables of the two levels.
 
     @property
-    def encoder_variables(self):
+    def encoder_variables(self) -> tuple[list[keras.Variable], list[keras.Variable]]:
         """θ_L and θ_U: two lists of the encoders' trainable variables, aligned."""
         trained = {id(variable) for variable in self.encoder.trainable_variables}
         pairs = [
@@ -273,7 +285,7 @@ class BiSSLTrainer(Pretrainer):
         return [lower for lower, _ in pairs], [upper for _, upper in pairs]
 
     @property
-    def lower_variables(self):
+    def lower_variables(self) -> list[keras.Variable]:
         """θ_L and φ_L."""
         head = [] if self.head is None else self.head.trainable_variables
         return [
@@ -283,18 +295,20 @@ class BiSSLTrainer(Pretrainer):
         ]
 
     @property
-    def upper_variables(self):
+    def upper_variables(self) -> list[keras.Variable]:
         """θ_U and φ_U."""
         return [*self.encoder_variables[1], *self.downstream_head.trainable_variables]
 
     # Losses.
 
     @property
-    def loss_names(self):
+    def loss_names(self) -> list[str]:
         """One a phase."""
         return ["head_loss", "lower_loss", "upper_loss"]
 
-    def compute_losses(self, batch, *, training=True):
+    def compute_losses(
+        self, batch: Batch, *, training: bool = True
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
         """The lower loss with its proximity term, and the embeddings of two views."""
         objective, embeddings = self._objective(batch, training)
         proximity = self._squared_distance() * self.proximity_weight / 2
@@ -321,7 +335,9 @@ class BiSSLTrainer(Pretrainer):
 
     # Hypergradient.
 
-    def hypergradient(self, views, images, labels):
+    def hypergradient(
+        self, views: Sequence[Tensor], images: Tensor, labels: Tensor
+    ) -> Hypergradient:
         """The gradient of the upper loss; changes nothing.
 
         Args:
@@ -376,8 +392,13 @@ class BiSSLTrainer(Pretrainer):
     # Steps.
 
     def compile(
-        self, optimizer=None, *, upper_optimizer=None, head_optimizer=None, **kwargs
-    ):
+        self,
+        optimizer: str | keras.Optimizer | None = None,
+        *,
+        upper_optimizer: str | keras.Optimizer | None = None,
+        head_optimizer: str | keras.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training, and builds every optimizer on its variables.
 
         Args:
@@ -415,7 +436,7 @@ class BiSSLTrainer(Pretrainer):
         self.loss_trackers["fallbacks"] = keras.metrics.Sum(name="fallbacks")
 
     @property
-    def optimized_variables(self):
+    def optimized_variables(self) -> list[tuple[keras.Optimizer, list[keras.Variable]]]:
         """`(optimizer, variables)` of lower level, upper level and warm-up."""
         return [
             (self.optimizer, self.lower_variables),
@@ -423,7 +444,9 @@ class BiSSLTrainer(Pretrainer):
             (self.head_optimizer, self.downstream_head.trainable_variables),
         ]
 
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
+    def fit(
+        self, x: Any = None, *args: Any, callbacks: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on batches of `((view_1, view_2), (images, labels))`.
 
         The progress bar tells the phase. Everything else is as in `Pretrainer.fit`.
@@ -436,7 +459,7 @@ class BiSSLTrainer(Pretrainer):
             callbacks = [*keras.tree.flatten(callbacks or []), PhaseProgress()]
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config | None:
         """The arguments of `compile`, for a saved model to be compiled again."""
         config = super().get_compile_config()
         if config:
@@ -446,7 +469,7 @@ class BiSSLTrainer(Pretrainer):
                 config[name] = keras.saving.serialize_keras_object(optimizer)
         return config
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         """One compiled step for each phase: Python, which knows the phase, picks one.
 
         Replicas cannot communicate in a branch of a compiled function.
@@ -465,18 +488,18 @@ class BiSSLTrainer(Pretrainer):
             self._steps_done += 1
             return logs
 
-        self.train_function = train_function
+        self.train_function: Any = train_function
 
-    def describe_last_step(self):
+    def describe_last_step(self) -> str:
         """In words, the phase of the last step and how far it is."""
         return self.phases.describe(self._steps_done - 1)
 
-    def with_views(self, data):
+    def with_views(self, data: Any) -> Any:
         """What a step is made of: a `Batch`, and `(images, labels)`."""
         views, images, labels = unpack(data)
         return self.batch_of(views), (images, labels)
 
-    def train_step_on_views(self, batches):
+    def train_step_on_views(self, batches: Any) -> dict[str, Any]:
         """One step of the present phase."""
         batch, (images, labels) = batches
         step = {
@@ -540,7 +563,7 @@ class BiSSLTrainer(Pretrainer):
         factor = self.max_gradient_norm / tf.maximum(size, self.max_gradient_norm)
         return [gradient * factor for gradient in gradients]
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of both levels, in inference mode, without an update."""
         batch, (images, labels) = self.with_views(data)
         self.check_batch(batch)
@@ -566,14 +589,14 @@ class BiSSLTrainer(Pretrainer):
                 None, *(ops.stop_gradient(embedding) for embedding in embeddings)
             )
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, Any]:
         """The results of all metrics, and the phase of the last step."""
         phase = tf.constant(float(self._phase))
         return {**super().get_metrics_result(), "phase": phase}
 
     # What saving needs.
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, encoder, projector and head included."""
         return {
             **super().get_config(),

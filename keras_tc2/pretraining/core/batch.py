@@ -1,9 +1,12 @@
 """What a batch is: views, and perhaps task ids; and whether it fits the model."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import keras
 import tensorflow as tf
+
+from keras_tc2.annotations import Tensor
 
 
 class Batch(NamedTuple):
@@ -18,7 +21,7 @@ class Batch(NamedTuple):
     task_ids: tf.Tensor | None = None
 
     @classmethod
-    def of(cls, parts):
+    def of(cls, parts: Sequence[Tensor]) -> Self:
         """The batch of `(*views)` or `(*views, task_ids or None)`."""
         *views, last = parts
         if last is None or len(last.shape) == 1:

@@ -1,19 +1,24 @@
 """What every pretrainer shares: the networks around a loss of views, and `fit`."""
 
 import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_tc2 import objectives
+from keras_tc2.annotations import Augmentation, Config, Tensor
 from keras_tc2.checks import integer
 from keras_tc2.data.reading_errors import unwrapped
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
+from keras_tc2.objectives.objective import AnyObjective
 from keras_tc2.pretraining.core import run_data
 from keras_tc2.pretraining.core.arguments import check_fit_arguments
 from keras_tc2.pretraining.core.batch import (
+    Batch,
     check_number_of_images,
     check_views,
     parts_of,
@@ -58,14 +63,14 @@ class Pretrainer(TrainingStep):
 
     def __init__(
         self,
-        encoder,
+        encoder: Encoder,
         *,
-        objective,
-        projector,
-        augmentation,
-        nonfinite_patience,
-        **kwargs,
-    ):
+        objective: AnyObjective,
+        projector: keras.Layer | None,
+        augmentation: Augmentation | None,
+        nonfinite_patience: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(encoder, Encoder):
             raise ValueError(
@@ -117,18 +122,20 @@ class Pretrainer(TrainingStep):
             )
 
     @property
-    def augmentation(self):
+    def augmentation(self) -> Augmentation | None:
         """What makes views of images within the step; `None` where data bring them."""
         return self._device_views.augmentation
 
     # What a subclass gives.
 
     @property
-    def loss_names(self):
+    def loss_names(self) -> list[str]:
         """Names of the scalars of `compute_losses`, in the order of computation."""
         return ["loss"]
 
-    def compute_losses(self, batch, *, training=True):
+    def compute_losses(
+        self, batch: Batch, *, training: bool = True
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
         """The losses of a batch.
 
         Args:
@@ -141,7 +148,7 @@ class Pretrainer(TrainingStep):
         """
         raise TypeError(f"{type(self).__name__} must override `compute_losses`.")
 
-    def check_batch(self, batch):
+    def check_batch(self, batch: Batch) -> None:
         """Raises `ValueError` early, if a `Batch` cannot be what the model needs."""
         check_views(
             batch.views,
@@ -152,7 +159,7 @@ class Pretrainer(TrainingStep):
             batch.views[0].shape[0], self.objective, num_replicas=num_replicas()
         )
 
-    def check_data(self, data):
+    def check_data(self, data: Any) -> None:
         """Raises `ValueError` early, if data for `fit` cannot be what is needed."""
         run_data.check_images(
             data,
@@ -162,7 +169,7 @@ class Pretrainer(TrainingStep):
 
     # What a subclass uses.
 
-    def batch_of(self, data):
+    def batch_of(self, data: Any) -> Batch:
         """The `Batch` of what `fit`, `diagnose` and the like are given.
 
         Args:
@@ -175,7 +182,7 @@ class Pretrainer(TrainingStep):
         """
         return self._device_views.of(parts_of(data))
 
-    def forward(self, views, *, training):
+    def forward(self, views: Sequence[Tensor], *, training: bool) -> Forward:
         """Passes the views through encoder, projector and head, and makes targets.
 
         Args:
@@ -230,7 +237,7 @@ class Pretrainer(TrainingStep):
 
     # What Keras calls.
 
-    def call(self, views, training=False):
+    def call(self, views: Tensor, training: bool = False) -> Tensor:
         """Embeddings `(batch, dim)` of views `(B, H, W, C)`, or of raw integers."""
         views = self.encoder.as_views(views)
         return self.projector(
@@ -238,7 +245,9 @@ class Pretrainer(TrainingStep):
         )
 
     @unwrapped()
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
+    def fit(
+        self, x: Any = None, *args: Any, callbacks: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on batches of `(view_1, view_2[, task_ids])`.
 
         Or, with an `augmentation`, of `(images, seed[, task_ids])`.
@@ -298,7 +307,7 @@ class Pretrainer(TrainingStep):
 
     # What saving needs.
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, encoder and projector included."""
         return {
             **super().get_config(),
@@ -310,7 +319,9 @@ class Pretrainer(TrainingStep):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
         """The pretrainer that `get_config` described, with fresh weights."""
         return cls(
             **{

@@ -1,8 +1,10 @@
 """What a pretrainer has beside its encoder, to and from a published folder."""
 
 import pathlib
+from typing import Any, Self
 
 from keras_tc2 import bilevel, hub, objectives
+from keras_tc2.annotations import PathLike
 from keras_tc2.encoders import from_pretrained
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining.core import saved_augmentation
@@ -38,7 +40,7 @@ TASK_ASSIGNMENTS = (
 class SavedPretrainer:
     """Mixin of the pretrainers that are published beside their encoder."""
 
-    def save_pretrainer_parts(self, folder):
+    def save_pretrainer_parts(self: Any, folder: PathLike) -> None:
         """Writes all of a pretrainer but its encoder and optimizers.
 
         Args:
@@ -75,15 +77,15 @@ class SavedPretrainer:
     @classmethod
     def from_pretrained(
         cls,
-        repo_id_or_folder,
+        repo_id_or_folder: PathLike,
         *,
-        revision=None,
-        token=None,
-        cache_dir=None,
-        force_download=False,
-        local_files_only=False,
-        trainable=True,
-    ):
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        trainable: bool = True,
+    ) -> Self:
         """Loads a pretrainer: the encoder, and beside it what
         `save_pretrainer_parts` wrote.
 

@@ -1,11 +1,20 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_tc2 import bilevel
+from keras_tc2.annotations import Augmentation, Config, Shape, Tensor
+from keras_tc2.bilevel import TaskConflict
+from keras_tc2.bilevel.task_assignment import TaskAssignment
 from keras_tc2.checks import integer, non_negative, one_of, positive
-from keras_tc2.layers import TaskCalibrator
+from keras_tc2.encoders.encoder import Encoder
+from keras_tc2.layers import FactorExtractor, TaskCalibrator, WeightExtractor
+from keras_tc2.objectives.objective import AnyObjective
+from keras_tc2.pretraining.core.batch import Batch
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.run_data import check_blocks, check_number_of_blocks
 from keras_tc2.pretraining.core.saved_parts import SavedPretrainer
@@ -135,38 +144,38 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
 
     def __init__(
         self,
-        encoder,
+        encoder: Encoder,
         *,
-        objective,
-        projector=None,
-        augmentation=None,
-        num_tasks=4,
-        num_factors=32,
-        factors_from_batch=True,
-        inner_learning_rate=0.2,
-        inner_clipnorm=1.0,
-        num_inner_steps=0,
-        inner_scope="projector",
-        inner_order=2,
-        pairing="ring",
-        calibration="none",
-        calibrated_part="embeddings",
-        nonnegative_weights=False,
-        task_embedding=True,
-        weights_per="sample",
-        calibrate_base=False,
-        reconstruction_weight=1.0,
-        orthogonality_weight=1.0,
-        sparsity_weight=0.01,
-        alternating=False,
-        base_weight=1.0,
-        transfer_weight=1.0,
-        task_assignment="cluster",
-        log_task_gradient_cosine=False,
-        allow_inexact=False,
-        nonfinite_patience=0,
-        **kwargs,
-    ):
+        objective: AnyObjective,
+        projector: keras.Layer | None = None,
+        augmentation: Augmentation | None = None,
+        num_tasks: int = 4,
+        num_factors: int = 32,
+        factors_from_batch: bool = True,
+        inner_learning_rate: float = 0.2,
+        inner_clipnorm: float | None = 1.0,
+        num_inner_steps: int = 0,
+        inner_scope: str = "projector",
+        inner_order: int = 2,
+        pairing: str = "ring",
+        calibration: str = "none",
+        calibrated_part: str = "embeddings",
+        nonnegative_weights: bool = False,
+        task_embedding: bool = True,
+        weights_per: str = "sample",
+        calibrate_base: bool = False,
+        reconstruction_weight: float = 1.0,
+        orthogonality_weight: float = 1.0,
+        sparsity_weight: float = 0.01,
+        alternating: bool = False,
+        base_weight: float = 1.0,
+        transfer_weight: float = 1.0,
+        task_assignment: str | TaskAssignment | type[TaskAssignment] = "cluster",
+        log_task_gradient_cosine: bool = False,
+        allow_inexact: bool = False,
+        nonfinite_patience: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             encoder,
             objective=objective,
@@ -230,7 +239,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 weights_per=weights_per,
                 name="calibrator",
             )
-            shape = (None, encoder.feature_dim)
+            shape: Shape = (None, encoder.feature_dim)
             if calibrated_part == "embeddings":
                 shape = self.projector.compute_output_shape(shape)
             self.calibrator.build((None, shape[-1]), (None,))
@@ -267,22 +276,22 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             )
 
     @property
-    def factor_extractor(self):
+    def factor_extractor(self) -> FactorExtractor | None:
         """The factor-extraction network f_v; `None` without calibration."""
         return self.calibrator and self.calibrator.factor_extractor
 
     @property
-    def weight_extractor(self):
+    def weight_extractor(self) -> WeightExtractor | None:
         """The weight-extraction network f_w; `None` without calibration."""
         return self.calibrator and self.calibrator.weight_extractor
 
     @property
-    def calibrator_variables(self):
+    def calibrator_variables(self) -> list[keras.Variable]:
         """φ, the trainable variables of the calibrator."""
         return self.calibrator.trainable_variables if self.calibrator else []
 
     @property
-    def loss_names(self):
+    def loss_names(self) -> list[str]:
         """The scalars of `compute_losses`; those of switched-off parts are absent."""
         names = ["base_loss"] if self.base_weight else []
         if self.transfer_weight:
@@ -294,7 +303,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             names += ["task_gradient_cosine"]
         return [*names, "loss"]
 
-    def check_batch(self, batch):
+    def check_batch(self, batch: Batch) -> None:
         """Raises `ValueError` if the batch cannot be split into the tasks."""
         super().check_batch(batch)
         batch_size = batch.views[0].shape[0]
@@ -315,11 +324,13 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 "fewer tasks."
             )
 
-    def compute_losses(self, batch, *, training=True):
+    def compute_losses(
+        self, batch: Batch, *, training: bool = True
+    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
         """Every part of the outer loss, and the embeddings of the first two views."""
         return step.losses(self, batch, training)
 
-    def diagnose(self, *batch):
+    def diagnose(self, *batch: Any) -> dict[str, Tensor]:
         """What the tasks of a batch do to one another; changes nothing.
 
         With the order, statistics and targets of a training step, for every objective.
@@ -344,11 +355,18 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         """
         return diagnose(self, batch)
 
-    def task_gradient_cosines(self, *batch):
+    def task_gradient_cosines(self, *batch: Any) -> Tensor:
         """The `gradient_cosines` of `diagnose`."""
         return self.diagnose(*batch)["gradient_cosines"]
 
-    def conflict(self, batches, *, num_bootstraps=1000, level=0.95, seed=0):
+    def conflict(
+        self,
+        batches: Any,
+        *,
+        num_bootstraps: int = 1000,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> TaskConflict:
         """Whether the tasks conflict, from several batches; changes nothing.
 
         Of the gradients of the tasks by what an inner step adapts, whether the model
@@ -373,7 +391,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         )
 
     @property
-    def logs_cosine(self):
+    def logs_cosine(self) -> bool:
         """Whether the cosine of the tasks' gradients is wanted, and there is one."""
         wanted = self.log_task_gradient_cosine
         return wanted and bool(self.transfer_weight and self.num_inner_steps)
@@ -382,7 +400,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         """Z̄: what the factors are made of takes no part in the hypergradient."""
         return ops.stop_gradient(embeddings)
 
-    def check_data(self, data):
+    def check_data(self, data: Any) -> None:
         """Raises `ValueError` if views come in other blocks than the tasks are."""
         super().check_data(data)
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
@@ -391,7 +409,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             )
 
     @property
-    def inner_loop(self):
+    def inner_loop(self) -> dict[str, Any]:
         """The arguments of `bilevel.adapt`."""
         return {
             "learning_rate": self.inner_learning_rate,
@@ -410,7 +428,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             allow_inexact=self.allow_inexact,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor arguments, encoder and projector included."""
         return {
             **super().get_config(),
