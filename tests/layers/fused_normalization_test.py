@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_tc2 import layers
 from keras_tc2.layers.fused_normalization import fused_normalization
 from tests.processors import needs_bfloat16_kernels
 from tests.test_case import TestCase
@@ -85,3 +86,27 @@ class FusedNormalizationTest(TestCase):
             assert one.dtype == "float32"
             self.assert_close(one, other, rtol=1e-5)
         self.assert_close(tf.cast(outputs, "float64"), exact, atol=5e-2)
+
+    @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+    def test_no_feature_map_is_cast_forward_or_backward(self, policy):
+        layer = layers.BatchNormalization(dtype=policy)
+        layer.build((None, 4, 4, 3))
+        half = policy.removeprefix("mixed_")
+
+        @tf.function
+        def step(x, d_outputs):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = layer(x, training=True)
+            return tape.gradient(outputs, [x, *layer.trainable_variables], d_outputs)
+
+        maps = tf.TensorSpec((8, 4, 4, 3), half)
+        operations = step.get_concrete_function(maps, maps).graph.get_operations()
+        casts = [
+            o for o in operations if o.type == "Cast" and len(o.outputs[0].shape) > 1
+        ]
+        assert not casts
+        kernels = [o for o in operations if o.type.startswith("FusedBatchNorm")]
+        assert len(kernels) == 2
+        for kernel in kernels:
+            assert (kernel.get_attr("T"), kernel.get_attr("U")) == (half, tf.float32)

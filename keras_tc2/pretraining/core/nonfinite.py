@@ -177,8 +177,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
         )
 
 
-def apply_if(finite, optimizers_gradients_variables):
-    """Applies gradients only where every loss and gradient is finite.
+def apply_if(finite, optimizers_gradients_variables, state=()):
+    """Applies gradients, and takes over state, only where all is finite.
 
     Skipped optimizers stay as they were: weights, slots, iterations, loss scale and
     accumulated gradients.
@@ -186,17 +186,20 @@ def apply_if(finite, optimizers_gradients_variables):
     Args:
         finite: bool scalar tensor, the same on all replicas.
         optimizers_gradients_variables: list of `(optimizer, gradients, variables)`.
+        state: list of `(variable, value)`, what else is assigned.
     """
 
-    def apply_on_replica(gradients):
+    def apply_on_replica(gradients, values):
+        for (variable, _), value in zip(state, values, strict=True):
+            variable.assign(value)
         for (optimizer, _, variables), own in zip(
             optimizers_gradients_variables, gradients, strict=True
         ):
             optimizer.apply(own, variables)
 
-    def apply_across_replicas(strategy, finite, gradients):
+    def apply_across_replicas(strategy, finite, gradients, values):
         def apply():
-            call_for_each_replica(strategy, apply_on_replica, (gradients,))
+            call_for_each_replica(strategy, apply_on_replica, (gradients, values))
             return True
 
         first = strategy.experimental_local_results(finite)[0]
@@ -210,6 +213,7 @@ def apply_if(finite, optimizers_gradients_variables):
         args=(
             finite,
             [gradients for _, gradients, _ in optimizers_gradients_variables],
+            [value for _, value in state],
         ),
     )
 

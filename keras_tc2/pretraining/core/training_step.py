@@ -1,5 +1,7 @@
 """The training step of every pretrainer: gradients, updates, metrics."""
 
+import collections
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -224,19 +226,18 @@ class TrainingStep(keras.Model):
             optimizer made it, which may accumulate gradients first, or have found that
             their loss scale was too large.
         """
-        gradients_finite = _all_finite([g for _, part, _ in updates for g in part])
         # Under loss scaling, gradients overflow now and then by design, and the
         # optimizer itself skips the update and lowers its scale.
-        scales_loss = isinstance(updates[0][0], keras.optimizers.LossScaleOptimizer)
-        kept = all_replicas(tf.reduce_all(finite) & (gradients_finite | scales_loss))
-        for variable, value in state:
-            variable.assign(tf.where(kept, value, variable.value))
+        kept = tf.reduce_all(finite)
+        if not isinstance(updates[0][0], keras.optimizers.LossScaleOptimizer):
+            kept &= _all_finite([g for _, part, _ in updates for g in part])
+        kept = all_replicas(kept)
         updates = [
             (optimizer, _overflown_together(optimizer, gradients), variables)
             for optimizer, gradients, variables in updates
         ]
         before = _num_updates(updates[0][0])
-        apply_if(kept, updates)
+        apply_if(kept, updates, state)
         self.skipped_updates.update_state(finite, ~kept, num_replicas())
         return kept, ops.not_equal(_num_updates(updates[0][0]), before)
 
@@ -356,4 +357,16 @@ def _num_updates(optimizer):
 
 
 def _all_finite(tensors):
-    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tensors])
+    """Whether all elements of a list of tensors are finite.
+
+    A sum of squares takes one operation a tensor, and is finite only if they all are.
+    Where it is not, they may just be large, and each is looked at.
+    """
+    of_dtype = collections.defaultdict(list)
+    for tensor in tensors:
+        of_dtype[tensor.dtype].append(tf.nn.l2_loss(tensor))
+    return tf.cond(
+        tf.reduce_all([tf.math.is_finite(tf.add_n(s)) for s in of_dtype.values()]),
+        lambda: True,
+        lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tensors]),
+    )

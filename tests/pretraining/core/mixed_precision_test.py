@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import layers
+from keras_tc2 import encoders, layers
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
@@ -119,6 +119,28 @@ class MixedPrecisionTest(TestCase):
         cosines = model.task_gradient_cosines(*tiny.views())
         assert cosines.dtype == tf.float32
         assert np.all(np.isfinite(cosines))
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize(
+        ("name", "arguments", "last"),
+        [
+            ("convnet", {"widths": (4, 6, 8)}, (8, 2, 2, 8)),
+            ("resnet18", {"width": 4}, (8, 2, 2, 32)),
+        ],
+    )
+    def test_no_feature_map_is_cast_but_the_last(self, policy, name, arguments, last):
+        keras.config.set_dtype_policy(policy)
+        encoder = encoders.create(name, input_shape=(16, 16, 3), **arguments)
+        model = SSLPretrainer(encoder, objective="nt_xent")
+        model.compile("sgd")
+        step = tf.function(lambda *views: model.train_step(views))
+        view = tf.TensorSpec((4, 16, 16, 3))
+        graph = step.get_concrete_function(view, view).graph
+        casts = [o.outputs[0].shape for o in graph.get_operations() if o.type == "Cast"]
+        # Of both views, not of kernels.
+        maps = [tuple(shape) for shape in casts if len(shape) == 4 and shape[0] == 8]
+        # What the network is given, and what it averages in float32, there and back.
+        assert sorted(maps) == [last, last, (8, 16, 16, 3)]
 
     def test_an_overflow_halves_the_scale_and_skips(self):
         model = pretrainer("mixed_float16", "projector")

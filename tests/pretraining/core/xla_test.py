@@ -133,7 +133,7 @@ class CompilationTest(TestCase):
     @pytest.mark.parametrize("kind", ["projector", "encoder"])
     def test_compiles_once(self, kind, tmp_path):
         script = (
-            "from tests.pretraining import xla_test as t\n"
+            "from tests.pretraining.core import xla_test as t\n"
             f"model = t.pretrainer({kind!r})\n"
             "model.compile('adam', jit_compile=True)\n"
             "model.fit(t.dataset(3), verbose=0)\n"
