@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from measure import device
 
 from keras_tc2 import augment
 
@@ -194,6 +195,8 @@ def main(_):
     if FLAGS.output:
         setting = {"image_size": FLAGS.image_size, "batch_size": FLAGS.batch_size}
         setting |= {"rounds": FLAGS.rounds, "cores": os.cpu_count()}
+        # Pipelines of `tf.data` run on the CPU, whatever else there is.
+        setting |= {"device": "CPU", "beside": device()}
         with open(FLAGS.output, "w") as file:
             json.dump({"setting": setting, "results": results}, file, indent=2)
 

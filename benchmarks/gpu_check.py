@@ -405,7 +405,7 @@ def main(_):
     if unknown:
         raise app.UsageError(f"--sections takes any of {SECTIONS}, not {unknown}.")
     kind, name = device()
-    about = {"device": name, **machine()}
+    about = {**machine(), "device": name}
     print(f"{kind}: {name}. {about['cpu']}, commit {about['commit']}\n")
     print("| section | row | result | s |\n| --- | --- | --- | ---: |", flush=True)
     found, lock = [], threading.Lock()

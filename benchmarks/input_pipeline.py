@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 from absl import app, flags
+from measure import device
 
 from keras_tc2 import SSLPretrainer, augment, data, encoders
 
@@ -207,14 +208,12 @@ def step_table(sources):
             if number:  # The first traces.
                 seconds[name].append(timer.seconds)
     base = seconds.pop("ready views")
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     ratios = {
         name: round(float(np.median(np.divide(values, base))), 3)
         for name, values in seconds.items()
     }
     return {
-        "device": [found.get("device_name", "GPU") for found in details] or "CPU",
+        "device": device(),
         "encoder": FLAGS.encoder,
         "policy": FLAGS.policy,
         "seconds on ready views": round(float(np.median(base)), 4),

@@ -45,6 +45,17 @@ def peak_megabytes():
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+def device():
+    """The name of what TensorFlow computes on: of the first GPU, or `"CPU"`."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    details = tf.config.experimental.get_device_details(gpus[0])
+    return details.get("device_name", gpus[0].name)
+
+
 def machine():
     """Where and of what the numbers are."""
     # Here, since some benchmarks start processes before they load TensorFlow.
@@ -54,6 +65,7 @@ def machine():
         "commit": provenance.commit(),
         "cpu": provenance.processor(),
         "cores": os.cpu_count(),
+        "device": device(),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
         "command": " ".join(["python", *sys.argv]),

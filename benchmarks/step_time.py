@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 from absl import app, flags
-from measure import interleaved, machine, peak_megabytes, summary
+from measure import device, interleaved, machine, peak_megabytes, summary
 
 _OUTPUT = flags.DEFINE_string("output", "benchmarks/step_time.json", "JSON to write.")
 _PARTS = flags.DEFINE_list("parts", "time,tasks,memory,jit,input", "What to measure.")
@@ -29,6 +29,7 @@ _LARGE_BATCH_SIZES = flags.DEFINE_list("large_batch_sizes", "32,64", "For resnet
 _TASKS = flags.DEFINE_list("tasks", "2,4,8,16", "Numbers of tasks.")
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "Timed steps of each method.")
 _JIT_SECONDS = flags.DEFINE_integer("jit_seconds", 240, "Patience with XLA.")
+_XLA = flags.DEFINE_bool("xla", False, "Whether time and tasks are those under XLA.")
 _PROBE = flags.DEFINE_string("probe", None, "Internal: one measurement as JSON.")
 
 IMAGE_SHAPES = {"convnet": (28, 28, 1), "resnet18": (32, 32, 3)}
@@ -101,7 +102,10 @@ def measure_time():
     results = {}
     for encoder in _ENCODERS.value:
         for size in batch_sizes(encoder):
-            steps = {m: new_step(encoder, size, m) for m in {**METHODS, **WITHOUT_BASE}}
+            steps = {
+                method: new_step(encoder, size, method, jit_compile=_XLA.value)
+                for method in {**METHODS, **WITHOUT_BASE}
+            }
             seconds = interleaved(steps, _ROUNDS.value)
             results[f"{encoder}, batch {size}"] = summary(seconds, "base SSL")
             show(f"{encoder}, batch {size}", results[f"{encoder}, batch {size}"])
@@ -113,10 +117,15 @@ def measure_tasks():
     results = {}
     for encoder in _ENCODERS.value:
         size = batch_sizes(encoder)[-1]
-        steps = {"base SSL": new_step(encoder, size, "base SSL")}
+        base = new_step(encoder, size, "base SSL", jit_compile=_XLA.value)
+        steps = {"base SSL": base}
         for tasks in _TASKS.value:
             steps[f"{tasks} tasks"] = new_step(
-                encoder, size, "projector scope", num_tasks=int(tasks)
+                encoder,
+                size,
+                "projector scope",
+                num_tasks=int(tasks),
+                jit_compile=_XLA.value,
             )
         key = f"{encoder}, batch {size}"
         results[key] = summary(interleaved(steps, _ROUNDS.value), "base SSL")
@@ -287,7 +296,7 @@ def main(_):
         "input": measure_input,
     }
     for part in _PARTS.value:
-        print(f"== {part}", flush=True)
+        print(f"== {part}, on {device()}", flush=True)
         results.setdefault("machine", {})[part] = machine()
         results[part] = parts[part]()
         path.write_text(json.dumps(results, indent=1))

@@ -1,85 +1,74 @@
 """The same ResNet-18 SimCLR step in PyTorch and in this library, beside the peak.
 
-    pip install torch
     python benchmarks/vs_pytorch.py --output=benchmarks/vs_pytorch.json
 
-PyTorch is optional and only for this comparison. Same architecture (ResNet-18 V2, small
-image stem), same number of weights, batch, loss and optimizer; the steps of all
-alternate in one process. The machine's peak is that of a 2048³ matrix product in the
-same run; the share of it that a step reaches is its arithmetic (three times that of the
-forward pass's convolutions) over its time.
+PyTorch is optional and only for this comparison; it runs in a process of its own (see
+`pytorch_steps.py`), eager and by `torch.compile`, channels last, with automatic mixed
+precision and its fused Adam. Same architecture (ResNet-18 V2, small image stem), same
+number of weights, batch, loss and optimizer; on whatever device there is; the steps of
+all take turns. The machine's peak is that of a matrix product in the same run; the
+share of it that a step reaches is its arithmetic (three times that of the forward
+pass's convolutions) over its time.
 """
 
+import functools
 import json
+import os
 import pathlib
+import subprocess
+import sys
 import time
 
 import numpy as np
 from absl import app, flags
-from measure import interleaved, machine, summary
+from measure import device, machine, summary
 
 _OUTPUT = flags.DEFINE_string("output", "benchmarks/vs_pytorch.json", "JSON to write.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images; twice as many views.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed steps of each.")
-WIDTHS, DIM, TEMPERATURE = (64, 128, 256, 512), 64, 0.2
+_XLA = flags.DEFINE_bool("xla", False, "Whether to time XLA on a CPU too.")
+_PYTORCH_PYTHON = flags.DEFINE_string(
+    "pytorch_python", sys.executable, "Python that has PyTorch."
+)
+WIDTHS = (64, 128, 256, 512)
+REFERENCE = "PyTorch float32, eager"
 
 
-def pytorch_step(views):
-    """ResNet-18 V2 with a 3×3 stem, projection head, NT-Xent, Adam; channels last."""
-    import torch
-    from torch import nn
-    from torch.nn import functional
+class PyTorch:
+    """`pytorch_steps.py` in a process of its own, that steps when asked."""
 
-    class Block(nn.Module):
-        """Pre-activation basic block."""
-
-        def __init__(self, inputs, outputs, stride, shortcut):
-            super().__init__()
-            self.norm_1, self.norm_2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
-            self.conv_1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-            self.conv_2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-            self.shortcut = (
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False) if shortcut else None
+    def __init__(self, python, batch_size):
+        script = pathlib.Path(__file__).with_name("pytorch_steps.py")
+        # What is there for TensorFlow may hide the libraries that PyTorch wants.
+        hidden = ("PYTHONPATH", "LD_LIBRARY_PATH")
+        self.process = subprocess.Popen(
+            [python, str(script), str(batch_size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={name: v for name, v in os.environ.items() if name not in hidden},
+        )
+        line = self.process.stdout.readline()
+        if not line:
+            said = self.process.communicate()[1].strip().splitlines()[-1:]
+            raise SystemExit(
+                f"No PyTorch to compare with: {' '.join(said)}. `pip install torch`, "
+                "or name the Python that has it by `--pytorch_python`."
             )
+        self.about = json.loads(line)
 
-        def forward(self, x):
-            y = functional.relu(self.norm_1(x))
-            short = self.shortcut(y) if self.shortcut else x
-            y = self.conv_1(y)
-            return short + self.conv_2(functional.relu(self.norm_2(y)))
-
-    torch.manual_seed(0)
-    layers, inputs = [nn.Conv2d(3, 64, 3, 1, 1, bias=False)], 64
-    for stage, width in enumerate(WIDTHS):
-        for block in range(2):
-            stride = 2 if stage and not block else 1
-            layers.append(Block(inputs, width, stride, block == 0))
-            inputs = width
-    layers += [nn.BatchNorm2d(inputs), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    layers += [nn.Linear(512, 512, bias=False), nn.BatchNorm1d(512), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.Linear(512, DIM))
-    model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    images = torch.from_numpy(np.concatenate(views).transpose(0, 3, 1, 2).copy())
-    images = images.to(memory_format=torch.channels_last)
-    half = len(images) // 2
-    mask = 1e9 * torch.eye(len(images))
-
-    def step():
-        z = functional.normalize(model(images))
-        logits = z @ z.T / TEMPERATURE
-        positives = (z[:half] * z[half:]).sum(1) / TEMPERATURE
-        loss = torch.logsumexp(logits - mask, 1).mean() - positives.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step, sum(p.numel() for p in model.parameters())
+    def seconds(self, name):
+        """Seconds of a step."""
+        print(name, file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        if "failed" in answer:
+            raise RuntimeError(answer["failed"])
+        return answer["seconds"]
 
 
-def keras_step(views, policy):
-    """The library's own step under a dtype policy."""
+def keras_step(views, policy, jit_compile):
+    """Seconds of the library's own step, when called, and its number of weights."""
     import keras
     import tensorflow as tf
 
@@ -87,14 +76,18 @@ def keras_step(views, policy):
 
     keras.config.set_dtype_policy(policy)
     encoder = tc2.encoders.create("resnet18", input_shape=(32, 32, 3))
-    model = tc2.SSLPretrainer(encoder, objective=tc2.objectives.NTXent(TEMPERATURE))
-    model.compile(keras.optimizers.Adam(1e-3))
+    model = tc2.SSLPretrainer(encoder, objective=tc2.objectives.NTXent(0.2))
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile)
     keras.config.set_dtype_policy("float32")
-    train_step = tf.function(model.train_step)
+    train_step = tf.function(model.train_step, jit_compile=jit_compile)
     views = tuple(tf.constant(view) for view in views)
-    return lambda: float(train_step(views)["loss"]), sum(
-        int(np.prod(v.shape)) for v in model.trainable_variables
-    )
+
+    def seconds():
+        start = time.perf_counter()
+        float(train_step(views)["loss"])
+        return time.perf_counter() - start
+
+    return seconds, model.count_params()
 
 
 def matmul_peak(dtype, size=2048):
@@ -124,28 +117,66 @@ def forward_flops(image_size=32):
     return flops
 
 
+def timed(steps, rounds):
+    """`{name: [seconds]}` of steps that take turns, and what failed, with its reason.
+
+    The first three of each are not counted: they trace, compile and choose kernels.
+    """
+    seconds, failed = {name: [] for name in steps}, {}
+    for number in range(rounds + 3):
+        for name, step in steps.items():
+            if name in failed:
+                continue
+            try:
+                taken = step()
+            except RuntimeError as error:
+                failed[name] = str(error)
+                del seconds[name]
+            else:
+                if number >= 3:
+                    seconds[name].append(taken)
+    return seconds, failed
+
+
 def main(_):
     """Measures, prints and writes."""
+    peer = PyTorch(_PYTORCH_PYTHON.value, _BATCH_SIZE.value)
+    on = device()
+    print(
+        f"PyTorch {peer.about['version']} on {peer.about['device']}, keras_tc2 on {on}"
+    )
     rng = np.random.default_rng(0)
     views = rng.random((2, _BATCH_SIZE.value, 32, 32, 3)).astype("float32")
-    built = {
-        "PyTorch float32": pytorch_step(views),
-        "keras_tc2 float32": keras_step(views, "float32"),
-        "keras_tc2 mixed_bfloat16": keras_step(views, "mixed_bfloat16"),
+    steps = {
+        name: functools.partial(peer.seconds, name) for name in peer.about["steps"]
     }
-    steps = {name: step for name, (step, _) in built.items()}
-    rows = summary(interleaved(steps, _ROUNDS.value), "PyTorch float32")
-    peaks = {dtype: matmul_peak(dtype) for dtype in ("float32", "bfloat16")}
+    weights = dict.fromkeys(steps, peer.about["weights"])
+    for policy in ("float32", "mixed_bfloat16"):
+        for jit_compile in (False, True) if on != "CPU" or _XLA.value else (False,):
+            name = f"keras_tc2 {policy}{', XLA' if jit_compile else ''}"
+            steps[name], weights[name] = keras_step(views, policy, jit_compile)
+    seconds, failed = timed(steps, _ROUNDS.value)
+    rows = summary(seconds, REFERENCE)
+    size = 2048 if on == "CPU" else 8192
+    peaks = {dtype: matmul_peak(dtype, size) for dtype in ("float32", "bfloat16")}
     flops = 3 * forward_flops() * 2 * _BATCH_SIZE.value
     for name, row in rows.items():
         peak = peaks["bfloat16" if "bfloat16" in name else "float32"]
-        row["weights"] = built[name][1]
+        row["weights"] = weights[name]
         row["share_of_peak"] = flops / row["seconds"] / peak
         print(
-            f"{name}: {row['seconds']:.3f} s, {row['ratio']:.2f}× PyTorch, "
+            f"{name}: {row['seconds']:.4f} s, {row['ratio']:.2f}× {REFERENCE}, "
             f"{100 * row['share_of_peak']:.0f} % of peak, {row['weights']} weights"
         )
-    results = {"machine": machine(), "peak_flops": peaks, "steps": rows}
+    for name, reason in failed.items():
+        print(f"{name}: not measured, {reason}")
+    results = {
+        "machine": machine(),
+        "pytorch": peer.about,
+        "peak_flops": peaks,
+        "steps": rows,
+        "failed": failed,
+    }
     pathlib.Path(_OUTPUT.value).write_text(json.dumps(results, indent=1))
 
 
