@@ -256,7 +256,7 @@ def draw(results, path):
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     groups = results.get("time", {})
-    colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+    colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "k"]
     for i, method in enumerate({**METHODS, **WITHOUT_BASE}):
         # Those measured before a method was added do not have it.
         heights = [rows.get(method, {}).get("ratio", 0) for rows in groups.values()]
