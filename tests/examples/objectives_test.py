@@ -45,6 +45,7 @@ def main(examples):
         del sys.modules[name]
     for name in set(SHRUNKEN) & set(flags.FLAGS):
         delattr(flags.FLAGS, name)
+    flags.FLAGS.unparse_flags()
 
 
 class ObjectivesTest(TestCase):
