@@ -1,16 +1,18 @@
 """The training step of every pretrainer: gradients, updates, metrics."""
 
 import collections
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.annotations import Config, Tensor
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.compat import overrides
 from keras_tc2.pretraining.core import xla
 from keras_tc2.pretraining.core.arguments import check_compile_arguments
-from keras_tc2.pretraining.core.batch import as_tensors
+from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.core.forward import assigned, first_two
 from keras_tc2.pretraining.core.nonfinite import SkippedUpdates, all_replicas, apply_if
@@ -30,13 +32,13 @@ class TrainingStep(keras.Model):
 
     def compile(
         self,
-        optimizer="adam",
+        optimizer: str | keras.Optimizer = "adam",
         *,
-        calibrator_optimizer=None,
-        metrics=None,
-        jit_compile="auto",
-        **kwargs,
-    ):
+        calibrator_optimizer: str | keras.Optimizer | None = None,
+        metrics: Any = None,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Configures training, and builds every optimizer on its variables.
 
         Beside its losses a pretrainer logs `embedding_std`, how far the l2-normalised
@@ -112,12 +114,12 @@ class TrainingStep(keras.Model):
             self.compute_metrics(None, ops.zeros(shape), ops.zeros(shape))
 
     @property
-    def calibrator_variables(self):
+    def calibrator_variables(self) -> list[keras.Variable]:
         """The trainable variables of the calibrator, if the model has one."""
         return []
 
     @property
-    def optimized_variables(self):
+    def optimized_variables(self) -> list[tuple[keras.Optimizer, list[keras.Variable]]]:
         """List of `(optimizer, variables)`, every trainable variable once."""
         if self.calibrator_optimizer is None:
             return [(self.optimizer, self.trainable_variables)]
@@ -129,7 +131,7 @@ class TrainingStep(keras.Model):
         ]
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         """The tracked losses first; Keras's own loss tracker is not used."""
         # Keras asks before the constructor, or `compile`, has run to its end.
         trackers = list(getattr(self, "loss_trackers", {}).values())
@@ -148,14 +150,14 @@ class TrainingStep(keras.Model):
         under `MultiWorkerMirroredStrategy` fails on any batch that is a tuple.
         """
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         """The compiled step of `fit`: by XLA, or without where XLA is not able to."""
         if self.train_function is not None and not force:
             return self.train_function
         xla.make_train_function(self, super().make_train_function)
         return self.train_function
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         """One update from one batch, of whose images `augmentation` makes views."""
         batch = self.with_views(data)
         if xla.compiles_on_views(self):
@@ -163,11 +165,11 @@ class TrainingStep(keras.Model):
             return tf.function(self.train_step_on_views, jit_compile=True)(batch)
         return self.train_step_on_views(batch)
 
-    def with_views(self, data):
+    def with_views(self, data: Any) -> Any:
         """What a step is made of; a `Batch`."""
         return self.batch_of(data)
 
-    def train_step_on_views(self, batch):
+    def train_step_on_views(self, batch: Batch) -> dict[str, Any]:
         """One update from one `Batch`."""
         losses, embeddings, gradients, state = self._differentiate(batch)
         updates = self._updates(gradients)
@@ -249,14 +251,16 @@ class TrainingStep(keras.Model):
             self.momentum_target.update(self.updates, applied)
         self.updates.assign_add(ops.cast(applied, self.updates.dtype))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of one batch, in inference mode, without an update."""
         batch = self.batch_of(data)
         self.check_batch(batch)
         losses, embeddings = self.compute_losses(batch, training=False)
         return self._update_metrics(losses, embeddings, tf.constant(True))
 
-    def value_and_gradients(self, *batch):
+    def value_and_gradients(
+        self, *batch: Any
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The losses of a batch and their exact gradients; changes nothing.
 
         Args:
@@ -311,7 +315,7 @@ class TrainingStep(keras.Model):
         logs = self.compute_metrics(None, embeddings_1, embeddings_2)
         return reducible(logs, self.distribute_strategy)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config | None:
         """The arguments of `compile`, for a saved model to be compiled again."""
         config = super().get_compile_config()
         if config:
@@ -324,7 +328,7 @@ class TrainingStep(keras.Model):
             )
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         """Compiles as `get_compile_config` described."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
