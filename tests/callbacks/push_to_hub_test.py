@@ -101,6 +101,17 @@ class PushToHubTest(TestCase):
         assert len(callback.urls) == 1
         np.testing.assert_array_equal(encoders.from_pretrained("me/enc")(x), encoder(x))
 
+    def test_what_can_no_longer_be_written_ends_no_training(self, server, tmp_path):  # noqa: F811
+        picture = tmp_path / "views.png"
+        picture.write_bytes(b"")
+        callback = PushToHub("me/enc", every_epochs=10, pictures=[picture])
+        gone = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: picture.unlink()
+        )
+        with pytest.warns(UserWarning, match="epoch 1 to 'me/enc' failed.*views.png"):
+            trained(callback, gone, epochs=1)
+        assert callback.urls == []
+
     def test_a_hub_that_never_answers_ends_no_training(self, server):  # noqa: F811
         callback = PushToHub("me/enc", token="hf_wrongwrong")
         with pytest.warns(UserWarning, match="does not know the token") as warned:
