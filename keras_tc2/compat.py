@@ -52,6 +52,12 @@ def variable_index(optimizer, variable):
     return optimizer._get_variable_index(variable)
 
 
+def adam_moments(optimizer, variable):
+    """The two moments that Keras's Adam keeps of a variable, as `tf.Variable`s."""
+    index = variable_index(optimizer, variable)
+    return optimizer._momentums[index].value, optimizer._velocities[index].value
+
+
 def set_epochs_done(model, number):
     """Lets the history of a model's `fit` say that epochs were made before."""
     model.history.epoch = list(range(number))

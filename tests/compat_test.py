@@ -130,6 +130,15 @@ class UsesTest(TestCase):
         found = [compat.variable_index(optimizer, variable) for variable in variables]
         assert found == [0, 1]
 
+    def test_adam_moments(self):
+        variables = [keras.Variable(np.ones(n, "float32")) for n in (2, 3)]
+        optimizer = keras.optimizers.Adam(0.1, beta_1=0.5, beta_2=0.75)
+        optimizer.build(variables)
+        optimizer.apply([np.full(n, 2.0, "float32") for n in (2, 3)], variables)
+        momentum, velocity = compat.adam_moments(optimizer, variables[1])
+        self.assert_close(momentum, [1.0] * 3)
+        self.assert_close(velocity, [1.0] * 3)
+
     def test_set_epochs_done(self):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
