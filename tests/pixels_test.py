@@ -61,9 +61,9 @@ class SameFeaturesTest(TestCase):
         with pytest.raises(ValueError, match=r"in \[0, 1\]"):
             probe.on_train_begin()
 
-    def test_published_encoders_give_what_they_gave(self):
+    def test_folders_of_before_give_what_they_gave(self):
         # Their configs state the range that was the default: uint8 alone told 0 to 255.
-        encoder = tc2.from_pretrained("hub/encoders/tc2-convnet-fashion")
+        encoder = tc2.from_pretrained("tests/encoders/format_1")
         assert encoder.value_range is None
         images = tc2.data.load("mnist_subset", split="test", data_dir="examples/data")
         images = tc2.data.as_arrays(images.take(16))

@@ -31,6 +31,17 @@ class ReleasedEncodersTest(TestCase):
         # Batches of 256 and of 32 run on other kernels, which sum in another order.
         self.assert_close(features, loaded.predict(test[0], verbose=0), rtol=1e-5)
 
+    def test_of_color_pictures(self):
+        train, test = (
+            tc2.data.as_arrays(
+                tc2.data.load("emoji_subset", split, labels=True, data_dir=DATA)
+            )
+            for split in ("train", "test")
+        )
+        folder = ENCODERS / "tc2-convnet-clip-art"
+        probe = tc2.transfer.linear_probe(*train, *test, encoder=folder)
+        assert probe["accuracy"] > 0.4  # Chance is 0.11.
+
     def test_fine_tunes(self):
         folder = ENCODERS / "tc2-convnet-fashion"
         train, test = digits("train", 200), digits("test", 100)
