@@ -234,6 +234,9 @@ def compare(folder, arguments, data_script=None):
             f"--pretrain_on={sources[0]}",
             f"--transfer_to={sources[1]},digits_28px",
         ]
+    begun = HERE / "unfinished" / folder
+    if begun.exists():
+        shutil.copytree(begun, runs_dir / folder, dirs_exist_ok=True)
     arguments = [f"--output_dir={runs_dir / folder}", "--steps=200", *arguments]
     script = ROOT / "examples" / "compare.py"
     # The stages name the files of `data_script` as seen from there.
