@@ -4,6 +4,7 @@ from keras_tc2.data.read_picture import (
     PNG_START,
     TIFF_STARTS,
     declares_channels,
+    is_plain,
     open_with_pillow,
 )
 
@@ -62,6 +63,9 @@ def _tiff_channels(file):
         return _pillow_channels(file)
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
+        if is_plain(series):
+            file.seek(0)
+            return _pillow_channels(file)
         page = series.keyframe
         of = series if declares_channels(series) else page
         sizes = dict(zip(of.axes, of.shape, strict=True))

@@ -144,14 +144,20 @@ def _read_tiff(content, max_pixels):
         series = tiff.series[0]
         page = series.keyframe
         refuse_bomb(page.imagewidth, page.imagelength, max_pixels)
-        plain = page.samplesperpixel in (1, 3, 4) and page.bitspersample == 8
-        in_series = declares_channels(series)
-        if plain and not in_series:
+        if is_plain(series):
             return _read_with_pillow(content, max_pixels)
+        in_series = declares_channels(series)
         # Of a stack only the first page is read, unless its pages are channels.
         image = series.asarray() if in_series else page.asarray()
         axes = series.axes if in_series else page.axes
         return _channels_last(image, axes), page.extrasamples in ((1,), (2,))
+
+
+def is_plain(series):
+    """Whether a series of TIFF pages is a picture that Pillow reads."""
+    page = series.keyframe
+    of_a_picture = page.samplesperpixel in (1, 3, 4) and page.bitspersample == 8
+    return of_a_picture and not declares_channels(series)
 
 
 def declares_channels(series):

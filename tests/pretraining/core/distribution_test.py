@@ -314,8 +314,8 @@ class RecipesTest(TestCase):
 
             def compute_losses(self, batch, *, training=True):
                 losses, embeddings = super().compute_losses(batch, training=training)
-                marks = tf.reduce_mean(batch[0], axis=(1, 2, 3)) * 8
-                wanted = tf.repeat(tf.range(4.0), batch[0].shape[0] // 4)
+                marks = tf.reduce_mean(batch.views[0], axis=(1, 2, 3)) * 8
+                wanted = tf.repeat(tf.range(4.0), batch.views[0].shape[0] // 4)
                 losses["loss"] *= tf.reduce_max(tf.abs(marks - wanted))
                 return losses, embeddings
 
