@@ -75,13 +75,14 @@ class FunctionAugmentation:
         """Decides for a shape, without moving the generators of Python and NumPy."""
         states = random.getstate(), np.random.get_state()
         try:
-            reason = self._cannot_be_traced(shape)
+            graph = tf.function(self._traced, autograph=False)
+            reason = self._cannot_be_traced(graph, shape)
             if reason is None:
                 if isinstance(self.function, keras.Layer):
                     return None
                 if _drew(*states):
                     reason = "it draws from the generators of Python or NumPy"
-                elif self._would_freeze(shape):
+                elif self._would_freeze(graph, shape):
                     reason = "it draws from a generator that TensorFlow does not know"
                 else:
                     return None
@@ -97,22 +98,20 @@ class FunctionAugmentation:
         )
         return call, augmented_shape
 
-    def _cannot_be_traced(self, shape):
+    def _cannot_be_traced(self, graph, shape):
         """Why the function cannot be part of a graph, or `None`."""
         try:
-            spec = tf.TensorSpec(shape, tf.float32)
-            tf.function(self._traced, autograph=False).get_concrete_function(spec)
+            graph.get_concrete_function(tf.TensorSpec(shape, tf.float32))
         except _NotImagesError:
             raise
         except Exception as error:
             return f"TensorFlow cannot trace it ({_said(error)})"
         return None
 
-    def _would_freeze(self, shape):
+    def _would_freeze(self, graph, shape):
         """Whether a graph would repeat what the function draws anew in Python."""
         noise = tf.constant(_noise(shape))
         try:
-            graph = tf.function(self._traced, autograph=False)
             if not np.array_equal(graph(noise), graph(noise)):
                 return False
             return not np.array_equal(self.function(noise), self.function(noise))

@@ -48,6 +48,11 @@ def view_maker(augmentation, num_views):
     )
 
 
+def num_blocks(parts):
+    """How many blocks a list of recipes or sources stands for; 1 for anything else."""
+    return len(parts) if isinstance(parts, list | tuple) else 1
+
+
 def _repeat(num_views):
     def make(images, seed):
         return (to_unit_range(images),) * num_views

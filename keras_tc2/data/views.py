@@ -13,7 +13,7 @@ from keras_tc2.augment import Views
 from keras_tc2.data.epochs import EpochCounter, each_epoch
 from keras_tc2.data.image_batches import image_batches
 from keras_tc2.data.step_order import StepOrder
-from keras_tc2.data.view_maker import view_maker
+from keras_tc2.data.view_maker import num_blocks, view_maker
 from keras_tc2.data.view_stream import ViewDataset, ViewStream
 
 
@@ -171,10 +171,10 @@ def batches(
     """Batches of images, and of each the seed of its views, which the model makes.
 
     For a pretrainer with an `augmentation`: it makes the views within its step, on its
-    device, which on a GPU is faster than `two_views` on the CPU. They are those that
-    `two_views` with the same augmentation, seed and batch size would make on that
-    device, in the same order. Nothing but reading, decoding and shuffling is left to
-    the CPU, and a batch goes to the device as the integers it was read as.
+    device. They are those that `two_views` with the same augmentation, seed and batch
+    size would make on that device, in the same order. Nothing but reading, decoding and
+    shuffling is left to the CPU, and a batch goes to the device as it was read: of
+    uint8 images a quarter of the bytes of one view.
 
     Args:
         images: unbatched `tf.data.Dataset`, array, or list of these, all as for
@@ -186,8 +186,9 @@ def batches(
         epoch_counter: `EpochCounter`. Defaults to one that starts at 0.
 
     Returns:
-        `ViewDataset`, a `tf.data.Dataset` of `(images, seed)`: images as they were
-        given, `(batch_size, H, W, C)`, and an int32 seed `(2,)`.
+        `ViewDataset`, a `tf.data.Dataset` of `(images, seed)`: images `(batch_size, H,
+        W, C)`, uint8 as they were given and others float32 in [0, 1], and an int32
+        seed `(2,)`.
 
     Raises:
         ValueError: as `two_views`, for the images.
@@ -212,7 +213,7 @@ def batches(
         images,
         make=lambda images, seed: (images, seed),
         is_seeded=True,
-        num_blocks=1,
+        num_recipes=1,
         batch_size=batch_size,
         seed=seed,
         shuffle=shuffle,
@@ -230,7 +231,7 @@ def _views(images, *, batch_size, augmentation, num_views, **kwargs):
         images,
         make=make,
         is_seeded=is_seeded,
-        num_blocks=_num_blocks(augmentation),
+        num_recipes=num_blocks(augmentation),
         batch_size=batch_size,
         **kwargs,
     )
@@ -241,7 +242,7 @@ def _dataset(
     *,
     make,
     is_seeded,
-    num_blocks,
+    num_recipes,
     batch_size,
     seed,
     shuffle,
@@ -265,7 +266,7 @@ def _dataset(
         make,
         is_seeded=is_seeded,
         batch_size=batch_size,
-        num_blocks=math.lcm(num_blocks, _num_blocks(images)),
+        num_blocks=math.lcm(num_recipes, num_blocks(images)),
         seed=seed,
     )
     views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)
@@ -278,20 +279,15 @@ def _dataset(
 
 def _check_blocks(augmentation, batch_size):
     """Raises `ValueError` if a batch cannot be cut into a block for each recipe."""
-    num_blocks = _num_blocks(augmentation)
-    if num_blocks and batch_size % num_blocks:
-        below = batch_size - batch_size % num_blocks
-        nearest = [size for size in (below, below + num_blocks) if size > 0]
+    number = num_blocks(augmentation)
+    if number and batch_size % number:
+        below = batch_size - batch_size % number
+        nearest = [size for size in (below, below + number) if size > 0]
         raise ValueError(
-            f"`batch_size` must be divisible by the number of recipes, {num_blocks}, "
+            f"`batch_size` must be divisible by the number of recipes, {number}, "
             f"so that each gets an equal block. Received: batch_size={batch_size}; the "
             f"nearest that are: {' and '.join(map(str, nearest))}"
         )
-
-
-def _num_blocks(parts):
-    """How many blocks a list of recipes or sources stands for; 1 for anything else."""
-    return len(parts) if isinstance(parts, list | tuple) else 1
 
 
 def _check_two(augmentation):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_tc2.data.view_maker import view_maker
+from keras_tc2.data.view_maker import num_blocks, view_maker
 from keras_tc2.pretraining.core.batch import Batch
 
 
@@ -18,9 +18,7 @@ class DeviceViews:
 
     def __init__(self, augmentation):
         self.augmentation = augmentation
-        self.num_blocks = (
-            len(augmentation) if isinstance(augmentation, list | tuple) else 1
-        )
+        self.num_blocks = num_blocks(augmentation)
         self._make = None
         if augmentation is not None:
             self._make, _ = view_maker(augmentation, num_views=2)

@@ -178,7 +178,7 @@ class TrainingStep(keras.Model):
         kept, applied = self._update(finite, now, state)
         if self.alternating:
             _, _, gradients, _ = self._differentiate(batch)
-            self._update_calibrator(kept, self._updates(gradients)[1])
+            self._apply(kept, self._updates(gradients)[1:])
         self._follow_update(applied)
         return self._update_metrics(losses, embeddings, kept)
 
@@ -192,14 +192,6 @@ class TrainingStep(keras.Model):
             )
             for optimizer, variables in self.optimized_variables
         ]
-
-    def _update_calibrator(self, kept, update):
-        """The second half of an alternating step, if the first was kept."""
-        optimizer, gradients, variables = update
-        scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        finite = all_replicas(_all_finite(gradients) | scales_loss)
-        gradients = _overflown_together(optimizer, gradients)
-        apply_if(kept & finite, [(optimizer, gradients, variables)])
 
     def _of(self, variables, gradients):
         """The gradients of some variables, from those of all trainable ones."""
@@ -228,20 +220,24 @@ class TrainingStep(keras.Model):
             optimizer made it, which may accumulate gradients first, or have found that
             their loss scale was too large.
         """
+        before = _num_updates(updates[0][0])
+        kept = self._apply(tf.reduce_all(finite), updates, state)
+        self.skipped_updates.update_state(finite, ~kept, num_replicas())
+        return kept, ops.not_equal(_num_updates(updates[0][0]), before)
+
+    def _apply(self, finite, updates, state=()):
+        """What `_update` applies; returns whether it was kept, the same everywhere."""
         # Under loss scaling, gradients overflow now and then by design, and the
         # optimizer itself skips the update and lowers its scale.
-        kept = tf.reduce_all(finite)
         if not isinstance(updates[0][0], keras.optimizers.LossScaleOptimizer):
-            kept &= _all_finite([g for _, part, _ in updates for g in part])
-        kept = all_replicas(kept)
+            finite &= _all_finite([g for _, part, _ in updates for g in part])
+        kept = all_replicas(finite)
         updates = [
             (optimizer, _overflown_together(optimizer, gradients), variables)
             for optimizer, gradients, variables in updates
         ]
-        before = _num_updates(updates[0][0])
         apply_if(kept, updates, state)
-        self.skipped_updates.update_state(finite, ~kept, num_replicas())
-        return kept, ops.not_equal(_num_updates(updates[0][0]), before)
+        return kept
 
     def _follow_update(self, applied):
         """What comes after an update, if it was applied: averages, and the count."""
