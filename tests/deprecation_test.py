@@ -1,0 +1,77 @@
+import inspect
+import sys
+import types
+import warnings
+
+import pytest
+from packaging.version import Version
+
+from keras_tc2.deprecation import GONE_IN, old_arguments, old_names
+from keras_tc2.version import __version__
+from tests.test_case import TestCase
+
+
+def module_with_an_old_name():
+    module = types.ModuleType("room")
+    module.__all__ = ["new"]
+    module.new = 1
+    module.__getattr__ = old_names("room", {"pi": ("math", "`math.pi`")})
+    return module
+
+
+@old_arguments(lr="learning_rate", tau="temperature")
+def step(loss, *, learning_rate=0.1, temperature=1.0):
+    """Says what it was given."""
+    return loss, learning_rate, temperature
+
+
+class OldNamesTest(TestCase):
+    def test_the_release_in_which_they_are_gone_is_to_come(self):
+        assert Version(__version__) < Version(GONE_IN)
+
+    def test_an_old_name_works_and_says_what_to_write(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "room", module_with_an_old_name())
+        message = rf"`room\.pi` is deprecated.*keras_tc2 {GONE_IN}: write `math\.pi` in"
+        with pytest.warns(DeprecationWarning, match=message) as caught:
+            from room import pi
+        assert pi == sys.modules["math"].pi
+        assert caught[0].filename == __file__
+        assert "pi" not in dir(sys.modules["room"])
+
+    def test_other_names_are_as_without_it(self):
+        module = module_with_an_old_name()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert module.new == 1
+            assert not hasattr(module, "e")
+        with pytest.raises(AttributeError, match="module 'room' has no attribute 'e'"):
+            _ = module.e
+
+
+class OldArgumentsTest(TestCase):
+    def test_an_old_argument_works_and_says_what_to_write(self):
+        message = r"`step\(lr=\)` is deprecated.*write `learning_rate=` instead"
+        with pytest.warns(DeprecationWarning, match=message) as caught:
+            assert step(2, lr=0.5) == (2, 0.5, 1.0)
+        assert [each.filename for each in caught] == [__file__]
+        with pytest.warns(DeprecationWarning) as caught:
+            assert step(2, lr=0.5, tau=3.0) == (2, 0.5, 3.0)
+        assert len(caught) == 2
+
+    def test_new_arguments_are_as_without_it(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert step(2, learning_rate=0.5) == (2, 0.5, 1.0)
+            assert step(loss=2) == (2, 0.1, 1.0)
+        assert list(inspect.signature(step).parameters) == [
+            "loss",
+            "learning_rate",
+            "temperature",
+        ]
+        assert step.__doc__ == "Says what it was given."
+
+    def test_refuses_both_and_a_new_name_that_is_none(self):
+        with pytest.raises(TypeError, match=r"takes `learning_rate` alone.*both"):
+            step(2, lr=0.5, learning_rate=0.5)
+        with pytest.raises(ValueError, match=r"arguments of `step`. Received: \['x'\]"):
+            old_arguments(lr="x")(step)
