@@ -6,6 +6,7 @@ from keras_tc2.annotations import Shape
 from keras_tc2.encoders import arguments
 from keras_tc2.encoders.registry import register
 from keras_tc2.encoders.strides import fit_strides
+from keras_tc2.keras_cv_models import keras_cv_class
 
 
 @register("efficientnet_v2_b0")
@@ -34,6 +35,9 @@ def efficientnet_v2_b0(
     Returns:
         A KerasCV backbone for images of any size.
 
+    Raises:
+        ImportError: if KerasCV cannot be imported.
+
     References:
         - [1] Tan and Le, 2021, arXiv 2104.00298, table 4
     """
@@ -45,9 +49,7 @@ def efficientnet_v2_b0(
     strides = fit_strides(
         [1, 2, 2, 2, 1, 2], input_shape=input_shape, total_stride=total_stride
     )
-    from keras_cv.models import EfficientNetV2Backbone
-
-    return EfficientNetV2Backbone(
+    return keras_cv_class("EfficientNetV2Backbone")(
         include_rescaling=False,
         width_coefficient=width_multiplier,
         depth_coefficient=depth_multiplier,

@@ -8,6 +8,7 @@ from keras_tc2.encoders import arguments
 from keras_tc2.encoders.batch_norm_momentum import with_batch_norm_momentum
 from keras_tc2.encoders.registry import register
 from keras_tc2.encoders.strides import fit_strides
+from keras_tc2.keras_cv_models import keras_cv_class
 
 
 @register("mobilenet_v3_small")
@@ -33,6 +34,9 @@ def mobilenet_v3_small(
     Returns:
         A KerasCV backbone for images of any size.
 
+    Raises:
+        ImportError: if KerasCV cannot be imported.
+
     References:
         - [1] Howard et al., 2019, arXiv 1905.02244, table 2
     """
@@ -43,9 +47,7 @@ def mobilenet_v3_small(
         input_shape=input_shape,
         total_stride=total_stride,
     )
-    from keras_cv.models import MobileNetV3Backbone
-
-    backbone = MobileNetV3Backbone(
+    backbone = keras_cv_class("MobileNetV3Backbone")(
         stackwise_expansion=[1, 72 / 16, 88 / 24, 4, 6, 6, 3, 3, 6, 6, 6],
         stackwise_filters=[16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96],
         stackwise_kernel_size=[3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 5],

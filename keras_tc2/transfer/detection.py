@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_tc2 import checks
+from keras_tc2.keras_cv_models import keras_cv_class
 
 # RetinaNet builds on three maps of the backbone and adds two coarser ones.
 LEVELS = ("P3", "P4", "P5")
@@ -45,12 +46,11 @@ def detector(
     Raises:
         ValueError: if the backbone has no pyramid levels, or an argument is out of
             range.
+        ImportError: if KerasCV cannot be imported.
 
     References:
         - [1] Lin et al., 2017, arXiv 1708.02002
     """
-    import keras_cv
-
     checks.integer("num_classes", num_classes)
     checks.positive("anchor_scale", anchor_scale)
     backbone = getattr(encoder, "backbone", None)
@@ -64,7 +64,7 @@ def detector(
     size = encoder.image_shape[:2] if image_size is None else image_size
     size = (size, size) if isinstance(size, int) else tuple(size)
     strides = pyramid_strides(backbone, size)
-    anchors = keras_cv.layers.AnchorGenerator(
+    anchors = keras_cv_class("AnchorGenerator")(
         bounding_box_format=bounding_box_format,
         strides=strides,
         sizes=[anchor_scale * stride for stride in strides],
@@ -72,7 +72,7 @@ def detector(
         aspect_ratios=[0.5, 1.0, 2.0],
         clip_boxes=True,
     )
-    return keras_cv.models.RetinaNet(
+    return keras_cv_class("RetinaNet")(
         backbone=backbone,
         num_classes=num_classes,
         bounding_box_format=bounding_box_format,
@@ -101,8 +101,6 @@ def pyramid_strides(backbone, size):
 
 
 def _stride(backbone, level):
-    import keras
-
     layer = backbone.get_layer(backbone.pyramid_level_inputs[level])
     to_map = keras.Model(backbone.inputs, layer.output)
     side = 256

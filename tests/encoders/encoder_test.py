@@ -255,6 +255,41 @@ class WrapTest(TestCase):
         self.assert_close(reloaded(x), encoder(x), atol=0, rtol=0)
         assert reloaded.backbone.name == "small"
 
+    def test_a_backbone_of_keras_hub(self, tmp_path):
+        """With random weights; runs with the extra `keras-hub`."""
+        keras_hub = pytest.importorskip("keras_hub")
+        backbone = keras_hub.models.ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64],
+            stackwise_num_blocks=[1],
+            stackwise_num_strides=[1],
+            block_type="basic_block",
+            image_shape=(16, 16, 3),
+        )
+        pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+        model = tc2.layers.make_twice_differentiable(
+            keras.Model(backbone.inputs, pooled)
+        )
+        encoder = Encoder.wrap(model)
+        x = images(4, 16, 16, 3)
+        features = encoder(x)
+        assert features.shape == (4, encoder.feature_dim) == (4, 64)
+        pretrainer = tc2.TC2Pretrainer(
+            encoder,
+            objective="nt_xent",
+            num_tasks=2,
+            num_inner_steps=1,
+            inner_scope="encoder",
+        )
+        views = x / np.float32(255)
+        losses, gradients = pretrainer.value_and_gradients(views, views[:, :, ::-1])
+        assert np.isfinite(losses["loss"])
+        assert any(np.any(gradient) for gradient in gradients)
+        encoder.save(tmp_path / "wrapped.keras")
+        reloaded = keras.saving.load_model(tmp_path / "wrapped.keras")
+        self.assert_close(reloaded(x), encoder(x), atol=0, rtol=0)
+
     @pytest.mark.parametrize(
         ("make_model", "message"),
         [
