@@ -3,30 +3,31 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2.data.image_dataset import ImageSource
 from keras_tc2.data.labels import number_labels
 from keras_tc2.data.python_calls import numpy_function
-from keras_tc2.data.random_access import RandomAccess
 
 CHECKED_AT_ONCE = 1024
 READ_AT_ONCE = 64
 
 
-class ArrayImages(RandomAccess):
+class ArrayImages(ImageSource):
     """Images `(N, H, W, C)` and perhaps labels `(N,)`, gathered by number.
 
     Args:
         images: NumPy array, or anything with its `shape`, `dtype` and indexing by a
             sorted list of numbers. A plain array is held as one tensor; the others,
             such as memory maps, are read as batches ask for them.
-        labels: int64 array `(N,)`, or `None`.
         pixel_format: `PixelFormat`, resolved.
+        labels: int64 array `(N,)`, or `None`.
+        class_names: list of str, or `None`.
     """
 
-    def __init__(self, images, labels, pixel_format):
+    def __init__(self, images, pixel_format, labels=None, class_names=None):
         size = pixel_format.image_size or images.shape[1:3]
-        super().__init__(len(images), (*size, pixel_format.channels))
+        shape = (*size, pixel_format.channels)
+        super().__init__(len(images), shape, labels, class_names)
         self.pixel_format = pixel_format
-        self.labels = labels
         self._shape = tuple(images.shape[1:])
         self._dtype = tf.as_dtype(images.dtype)
         self._array = images
@@ -112,9 +113,7 @@ def array_images(images, labels, request):
         labels, class_names = number_labels(labels, len(images), request.class_names)
     pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
     pixel_format.check_channels(images.shape[-1])
-    source = ArrayImages(images, labels, pixel_format)
-    source.class_names = class_names
-    return source.dataset()
+    return ArrayImages(images, pixel_format, labels, class_names).dataset()
 
 
 def check_image_shape(shape):

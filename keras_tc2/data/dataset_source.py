@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_tc2.data.element_keys import as_image_and_label
+from keras_tc2.data.image_dataset import ImageDataset
 
 
 def matches_dataset(request):
@@ -13,7 +14,7 @@ def matches_dataset(request):
 def read_dataset(request):
     """Brings the elements of a dataset to `image` or `(image, label)`."""
     request.refuse_split("A tf.data.Dataset")
-    return format_elements(request.source, request)
+    return ImageDataset(format_elements(request.source, request))
 
 
 def format_elements(dataset, request):

@@ -7,10 +7,10 @@ import pathlib
 import tensorflow as tf
 
 from keras_tc2.data.encoded_images import EncodedImages
-from keras_tc2.data.random_access import RandomAccess
+from keras_tc2.data.image_dataset import ImageSource
 
 
-class FileImages(RandomAccess):
+class FileImages(ImageSource):
     """Image files, and perhaps their labels.
 
     Args:
@@ -25,9 +25,8 @@ class FileImages(RandomAccess):
         self._encoded = EncodedImages(
             paths, len(paths), _read, request, where, open_item=_open
         )
-        super().__init__(len(paths), self._encoded.first_shape)
-        self._labels = labels
-        self.class_names = class_names
+        shape = self._encoded.first_shape
+        super().__init__(len(paths), shape, labels, class_names)
         with tf.device("CPU"):
             self._paths = tf.constant(paths)
         if request.on_error == "skip":
@@ -37,16 +36,16 @@ class FileImages(RandomAccess):
         """Leaves all images out but those of these numbers."""
         with tf.device("CPU"):
             self._paths = tf.gather(self._paths, numbers)
-        if self._labels is not None:
-            self._labels = self._labels[numbers]
+        if self.labels is not None:
+            self.labels = self.labels[numbers]
         self.size = len(numbers)
 
     def elements(self, indices):
         """See the base class."""
         paths = tf.gather(self._paths, indices)
         item = (paths,)
-        if self._labels is not None:
-            item = (paths, tf.gather(self._labels, indices))
+        if self.labels is not None:
+            item = (paths, tf.gather(self.labels, indices))
 
         def decode(to_image, path, *label):
             image = to_image(tf.io.read_file(path))

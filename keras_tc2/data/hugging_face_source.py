@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.encoded_images import EncodedImages
+from keras_tc2.data.image_dataset import ImageSource
 from keras_tc2.data.labels import check_labels
 from keras_tc2.data.python_calls import numpy_function
-from keras_tc2.data.random_access import RandomAccess
 
 
-class HuggingFaceImages(RandomAccess):
+class HuggingFaceImages(ImageSource):
     """Rows of a `datasets.Dataset`, read by number.
 
     Args:
@@ -20,28 +20,29 @@ class HuggingFaceImages(RandomAccess):
         image_key: str.
         labels: int64 array `(N,)`, or `None`.
         request: `Request`.
+        class_names: list of str, or `None`.
     """
 
-    def __init__(self, rows, image_key, labels, request):
+    def __init__(self, rows, image_key, labels, request, class_names=None):
         self._rows = rows
         self._numbers = range(len(rows))
         self._image_key = image_key
-        self._labels = labels
         self._encoded = EncodedImages(
             range(len(rows)), len(rows), self._read, request, "the dataset"
         )
-        super().__init__(len(rows), self._encoded.first_shape)
+        shape = self._encoded.first_shape
+        super().__init__(len(rows), shape, labels, class_names)
         if request.on_error == "skip":
             kept = self._encoded.readable(self.all_elements(), self.size)
             self._rows = rows.select(kept)
-            self._labels = None if labels is None else labels[kept]
+            self.labels = None if labels is None else labels[kept]
             self._numbers, self.size = kept, len(kept)
 
     def elements(self, indices):
         """See the base class."""
         item = (indices,)
-        if self._labels is not None:
-            item = (indices, tf.gather(self._labels, indices))
+        if self.labels is not None:
+            item = (indices, tf.gather(self.labels, indices))
 
         def decode(to_image, index, *label):
             content = numpy_function(self._content, [index], tf.string)
@@ -102,6 +103,5 @@ def read_hugging_face(request):
         labels = check_labels(rows[label_key][:], len(rows))
         class_names = getattr(rows.features[label_key], "names", None)
     rows = rows.cast_column(image_key, datasets.Image(decode=False))
-    images = HuggingFaceImages(rows, image_key, labels, request)
-    images.class_names = class_names
+    images = HuggingFaceImages(rows, image_key, labels, request, class_names)
     return images.dataset()

@@ -2,12 +2,17 @@
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from keras_tc2.data.array_source import ArrayImages, check_image_shape, check_pixels
 from keras_tc2.data.epochs import fold_in, fold_seed, permutation, shuffled
+from keras_tc2.data.image_dataset import (
+    ImageDataset,
+    batch_images,
+    without_label,
+)
 from keras_tc2.data.pixel_format import PixelFormat
-from keras_tc2.data.random_access import batch_images, random_access_of, without_label
-from keras_tc2.data.view_stream import WHOLE
+from keras_tc2.data.view_dataset import WHOLE
 
 ORDER = 0
 
@@ -107,28 +112,28 @@ def _spec_of(batches_of):
 
 def _of_source(images, *, batch_size, shuffle, shuffle_buffer, order_seed):
     """`image_batches` of one source, in an order drawn from `order_seed(epoch)`."""
-    if not isinstance(images, tf.data.Dataset):
-        images = _array_dataset(images)
-    access = random_access_of(images)
-    if access is None:
+    source = _source_of(images)
+    if source is None:
         return _of_stream(images, batch_size, shuffle and shuffle_buffer, order_seed)
-    num_batches = _num_batches(access.size, batch_size)
+    num_batches = _num_batches(source.size, batch_size)
 
     def batches_of(epoch, first_batch, share):
         indices = (
-            permutation(access.size, order_seed(epoch))
+            permutation(source.size, order_seed(epoch))
             if shuffle
-            else tf.range(access.size, dtype=tf.int64)
+            else tf.range(source.size, dtype=tf.int64)
         )
         batches = tf.reshape(indices[: num_batches * batch_size], (-1, batch_size))
         indices = tf.reshape(share.of(batches[first_batch:], axis=1), (-1,))
-        return access.image_batches(indices, share.size_of(batch_size))
+        return source.image_batches(indices, share.size_of(batch_size))
 
     return batches_of, num_batches
 
 
-def _array_dataset(images):
-    """A dataset of an array, for its random access."""
+def _source_of(images):
+    """The `ImageSource` of an array or a dataset; `None` of one without."""
+    if isinstance(images, tf.data.Dataset):
+        return images.source if isinstance(images, ImageDataset) else None
     if isinstance(images, str | bytes) or not hasattr(images, "__getitem__"):
         raise TypeError(
             "`images` must be an array or an unbatched dataset, such as "
@@ -139,11 +144,12 @@ def _array_dataset(images):
     check_image_shape(images.shape)
     check_pixels(images)
     pixel_format = PixelFormat().resolve(images.dtype, images.shape[-1])
-    return ArrayImages(images, None, pixel_format).dataset()
+    return ArrayImages(images, pixel_format)
 
 
 def _of_stream(images, batch_size, shuffle_buffer, order_seed):
     """`image_batches` of a dataset that can only be read from its beginning."""
+    is_plain = not isinstance(images, ImageDataset)
     images = images.map(without_label)
     spec = images.element_spec
     if spec.shape.rank != 3 or not (
@@ -166,6 +172,14 @@ def _of_stream(images, batch_size, shuffle_buffer, order_seed):
             "A dataset must end, so that there are epochs: leave out `repeat()`."
         )
     known = size != tf.data.UNKNOWN_CARDINALITY
+    if is_plain and shuffle_buffer and (not known or size > shuffle_buffer):
+        logging.warning(
+            "These images are a plain tf.data.Dataset, which cannot be read by number: "
+            "they are shuffled through a buffer of %d, not completely. Sorted images "
+            "need a larger `shuffle_buffer`, or `take`, `skip` and the like of what "
+            "`data.load` returned.",
+            shuffle_buffer,
+        )
 
     def batches_of(epoch, first_batch, share):
         ordered = images

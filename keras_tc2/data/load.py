@@ -18,10 +18,10 @@ from keras_tc2.data.hugging_face_source import (
     matches_hugging_face,
     read_hugging_face,
 )
+from keras_tc2.data.image_dataset import ImageDataset
 from keras_tc2.data.list_source import matches_list, read_list
 from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
 from keras_tc2.data.pixel_format import PixelFormat
-from keras_tc2.data.reading_errors import ReadDataset
 from keras_tc2.data.request import Request
 from keras_tc2.data.table_source import matches_frame, read_frame
 from keras_tc2.data.tfds_source import (
@@ -66,7 +66,7 @@ def load(
     label_key: str | None = None,
     manifest: PathLike | None = None,
     class_names: Sequence[str] | None = None,
-) -> ReadDataset:
+) -> ImageDataset:
     """Images from a dataset, folder, file or array, as one kind of dataset.
 
     Images are read and decoded in parallel, in a fixed order, and never all at once:
@@ -189,7 +189,7 @@ def load(
     )
     for matches, read in KINDS:
         if matches(request):
-            return ReadDataset(read(request))
+            return read(request)
     if isinstance(source, str | pathlib.PurePath):
         if request.path is None:
             raise FileNotFoundError(f"There is no file or folder {str(source)!r}.")

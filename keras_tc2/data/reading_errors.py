@@ -81,21 +81,10 @@ class ReadDataset(tf.data.Dataset):
     def __init__(self, dataset: tf.data.Dataset) -> None:
         self._dataset = dataset
         super().__init__(variant_tensor(dataset))
-        for name, value in vars(dataset).items():
-            if name.startswith("_keras_tc2"):
-                setattr(self, name, value)
 
     @overrides(tf.data.Dataset, "_inputs")
     def _inputs(self):
         return [self._dataset]
-
-    @property
-    def class_names(self) -> list[str] | None:
-        """List of what the numbers of classes stand for, or `None` if not known.
-
-        What `map`, `take` and the like make of the dataset does not have it.
-        """
-        return getattr(self, "_keras_tc2_class_names", None)
 
     @property
     def element_spec(self) -> Any:

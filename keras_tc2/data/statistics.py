@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_tc2.annotations import Images
 from keras_tc2.data.array_source import check_image_shape, check_pixels
-from keras_tc2.data.random_access import without_label
+from keras_tc2.data.image_dataset import without_label
 from keras_tc2.data.reading_errors import unwrapped
 
 

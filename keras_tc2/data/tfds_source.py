@@ -6,6 +6,7 @@ import re
 
 from keras_tc2.data.dataset_source import format_elements
 from keras_tc2.data.element_keys import LABEL_KEYS, choose_key
+from keras_tc2.data.image_dataset import ImageDataset
 
 INFO_FILE = "dataset_info.json"
 NAME = re.compile(r"[A-Za-z][\w-]*(:[\d.*]+|/[\w./-]+(:[\d.*]+)?)?")
@@ -74,11 +75,11 @@ def _read(builder, request):
         dataset = dataset.map(lambda element: (element[keys[0]], element[keys[1]]))
         label_key = keys[1]
     dataset = format_elements(dataset, request)
+    names = None
     if request.labels:
         label_key = choose_key("label", label_key, features, LABEL_KEYS)
         names = getattr(features[label_key], "names", None)
-        dataset._keras_tc2_class_names = names and list(names)
-    return dataset
+    return ImageDataset(dataset, class_names=names and list(names))
 
 
 def _prepare(builder, request):

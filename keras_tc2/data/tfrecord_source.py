@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_tc2.data.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.encoded_images import EncodedImages
+from keras_tc2.data.image_dataset import ImageDataset
 from keras_tc2.data.reading_errors import unwrapped
 
 
@@ -53,10 +54,10 @@ def read_tfrecords(request):
     )
     elements = encoded.elements(records.map(lambda record: (record,)), decode, tf.range)
     if request.on_error == "raise":
-        return elements
+        return ImageDataset(elements)
     with unwrapped():
         size = sum(1 for _ in elements)
-    return elements.apply(tf.data.experimental.assert_cardinality(size))
+    return ImageDataset(elements.apply(tf.data.experimental.assert_cardinality(size)))
 
 
 def _contents(records, feature):

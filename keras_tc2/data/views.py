@@ -1,9 +1,7 @@
 """two_views, multi_views, batches: what pretrainers train on."""
 
-import inspect
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -13,8 +11,11 @@ from keras_tc2.augment import Views
 from keras_tc2.data.epochs import EpochCounter, each_epoch
 from keras_tc2.data.image_batches import image_batches
 from keras_tc2.data.step_order import StepOrder
+from keras_tc2.data.view_dataset import ViewDataset, ViewStream
 from keras_tc2.data.view_maker import num_blocks, view_maker
-from keras_tc2.data.view_stream import ViewDataset, ViewStream
+
+# Images: the default of all that make batches.
+SHUFFLE_BUFFER = 10_000
 
 
 def two_views(
@@ -24,7 +25,7 @@ def two_views(
     augmentation: Augmentation | None = None,
     seed: int = 0,
     shuffle: bool = True,
-    shuffle_buffer: int = 10_000,
+    shuffle_buffer: int = SHUFFLE_BUFFER,
     epoch_counter: EpochCounter | None = None,
 ) -> ViewDataset:
     """Batches of two augmented views of every image.
@@ -37,7 +38,9 @@ def two_views(
     Arrays and what `load` returned for arrays and image files are shuffled completely.
     Other datasets, such as those of TFDS, cannot be read in any order: they pass
     through a buffer of `shuffle_buffer` images, which must fit in memory. If such a
-    dataset is sorted by class, take a buffer that holds several classes.
+    dataset is sorted by class, take a buffer that holds several classes. What you made
+    by `map` and the like is a plain dataset, which is warned of where the buffer is too
+    small for all.
 
     Given to the `fit` of a pretrainer that was made under a `tf.distribute` strategy,
     `batch_size` is that of all replicas together. The images of a batch are divided
@@ -116,17 +119,28 @@ def two_views(
 
 
 def multi_views(
-    images: Images | Sequence[Images], *, augmentation: Augmentation, **kwargs: Any
+    images: Images | Sequence[Images],
+    *,
+    batch_size: int,
+    augmentation: Augmentation,
+    seed: int = 0,
+    shuffle: bool = True,
+    shuffle_buffer: int = SHUFFLE_BUFFER,
+    epoch_counter: EpochCounter | None = None,
 ) -> ViewDataset:
     """Batches of as many views of every image as `augmentation` has recipes.
 
     For objectives that use more than two views, such as multi-crop.
 
     Args:
-        images: see `two_views`.
+        images: as for `two_views`.
+        batch_size: int >= 1. As for `two_views`.
         augmentation: `keras_tc2.augment.Views`, such as `augment.multi_crop(...)`, or
             a list of M of them, one for each block of the batch.
-        **kwargs: `batch_size` and the other arguments of `two_views`.
+        seed: int >= 0, of order and views. Defaults to `0`.
+        shuffle: bool. Whether every epoch has an order of its own. Defaults to `True`.
+        shuffle_buffer: int >= 1. As for `two_views`. Defaults to `10_000`.
+        epoch_counter: `EpochCounter`. Defaults to one that starts at 0.
 
     Returns:
         `ViewDataset`, a `tf.data.Dataset` of tuples of views, float32 in [0, 1], which
@@ -152,11 +166,16 @@ def multi_views(
             "`augmentation` must be a `keras_tc2.augment.Views`, or a list of them; "
             f"for two views of one recipe use `two_views`. Received: {augmentation!r}"
         )
-    bound = inspect.signature(two_views).bind(
-        images, augmentation=augmentation, **kwargs
+    return _views(
+        images,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        num_views=None,
+        seed=seed,
+        shuffle=shuffle,
+        shuffle_buffer=shuffle_buffer,
+        epoch_counter=epoch_counter,
     )
-    bound.apply_defaults()
-    return _views(num_views=None, **bound.arguments)
 
 
 def batches(
@@ -165,7 +184,7 @@ def batches(
     batch_size: int,
     seed: int = 0,
     shuffle: bool = True,
-    shuffle_buffer: int = 10_000,
+    shuffle_buffer: int = SHUFFLE_BUFFER,
     epoch_counter: EpochCounter | None = None,
 ) -> ViewDataset:
     """Batches of images, and of each the seed of its views, which the model makes.

@@ -90,6 +90,12 @@ FAULTS = [
         "data/views_test.py",
     ),
     Fault(
+        "data/image_dataset.py",
+        "labels = None if source.labels is None else source.labels[numbers]",
+        "labels = source.labels",
+        "data/image_dataset_test.py",
+    ),
+    Fault(
         "data/view_maker.py",
         "augmentation.augment(images, tf.random.fold_in(seed, view))",
         "augmentation.augment(images, tf.random.fold_in(seed, 0))",
@@ -108,10 +114,10 @@ FAULTS = [
         "data/statistics_test.py",
     ),
     Fault(
-        "data/view_stream.py",
+        "data/view_dataset.py",
         "number = batch * share.num_replicas + replica",
         "number = batch * share.num_replicas",
-        "data/view_stream_test.py",
+        "data/view_dataset_test.py",
     ),
     # layers
     Fault(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tc2 import augment, data
-from keras_tc2.data.view_stream import Share
+from keras_tc2.data.view_dataset import Share
 from tests.test_case import TestCase
 
 IMAGES = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
