@@ -28,8 +28,6 @@ Shape: TypeAlias = Sequence[int | None]
 Config: TypeAlias = dict[str, Any]
 # What comes back as it went in.
 AnyLayer = TypeVar("AnyLayer", bound=keras.Layer)
-# A loss of two lists of tensors, the inner and the outer variables.
-TwoLists: TypeAlias = Callable[[Any, Any], Tensor]
 Figure: TypeAlias = "matplotlib.figure.Figure"
 # What makes views: a layer or function of images, or a list of them, one a task.
 Augmentation: TypeAlias = keras.Layer | Callable[[Any], Any] | Sequence[Any]

@@ -37,6 +37,25 @@ def adapt(
         `(fast_weights, inner_loss, gradients)`: the adapted weights, and the loss and
         its (unclipped) gradients before the first step (`None`, `None` if there is
         none).
+
+    Example:
+    ```python
+    import tensorflow as tf
+    from keras_tc2 import bilevel
+
+    def outer_loss(start):
+        fast_weights, _, _ = bilevel.adapt(
+            lambda weights: tf.reduce_sum(weights[0] ** 2),
+            start,
+            learning_rate=0.1,
+            num_steps=1,
+            order=2,
+        )
+        return tf.reduce_sum(fast_weights[0])  # 0.8 of the start
+
+    loss, gradients = bilevel.value_and_gradients(outer_loss, [tf.ones(2)])
+    print(gradients)  # 0.8, through the step
+    ```
     """
     first_loss = first_gradients = None
     for _ in range(num_steps):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_tc2.bilevel.hypergradient import combine, dot, norm
+from keras_tc2.bilevel.tensor_lists import combine, dot, norm
 
 
 def solve_conjugate_gradient(product, target, *, num_iterations, tolerance, per_tensor):

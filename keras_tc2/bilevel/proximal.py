@@ -1,17 +1,38 @@
 """The hypergradient where a proximity term ties lower weights to upper ones: BiSSL."""
 
+import dataclasses
+import typing
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from keras_tc2.annotations import Tensor
-from keras_tc2.bilevel.finite_difference import gradient_difference
-from keras_tc2.bilevel.hessian import hessian_of
-from keras_tc2.bilevel.hypergradient import combine, tensors_of
+from keras_tc2.bilevel.hessian import gradient_difference, hessian_of
 from keras_tc2.bilevel.linear_solvers import solve_conjugate_gradient, solve_neumann
+from keras_tc2.bilevel.tensor_lists import combine, tensors_of
+from keras_tc2.checks import one_of
 
 # Length of the step of finite differences. Across the kinks of ReLU, shorter is worse.
 STEP = 1e-2
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypergradient:
+    """The gradient of an outer loss through the inner solution.
+
+    Attributes:
+        gradients: list of tensors, dF/du, aligned with the outer weights.
+        outer_loss: scalar tensor, F where it was evaluated.
+        residual: scalar tensor ‖H x − g‖ / ‖g‖ of the linear system, NaN where none
+            is solved or measured.
+        fallback: bool scalar tensor. Whether a guard stopped the solver, and g stood in
+            for its solution.
+    """
+
+    gradients: list
+    outer_loss: typing.Any
+    residual: typing.Any
+    fallback: typing.Any
 
 
 def proximal_hypergradient(
@@ -40,7 +61,7 @@ def proximal_hypergradient(
         loss: callable from a list of tensors to the scalar G.
         weights: list of tensors or variables, θ*.
         target: list of tensors, g.
-        solver: one of `SOLVERS`: `"conjugate_gradient"`; `"neumann"`, the series
+        solver: `"conjugate_gradient"`; `"neumann"`, the series
             Σ_k (−H / (λ + δ))ᵏ g, which converges where ‖H‖ < λ + δ;
             `"finite_difference"`, conjugate gradients whose products are differences
             of gradients; `"identity"`, x = g without looking at H.
@@ -57,6 +78,28 @@ def proximal_hypergradient(
         `(x, residual, fallback)`: list of tensors, ‖g − A x‖ / ‖g‖ as the solver has
         it (NaN for `"identity"`), and whether x = g stood in for its solution.
 
+    Raises:
+        ValueError: if there is no solver of that name.
+
+    Example:
+    ```python
+    import tensorflow as tf
+    from keras_tc2.bilevel import proximal_hypergradient
+
+    x, residual, fallback = proximal_hypergradient(
+        lambda weights: tf.reduce_sum(weights[0] ** 2),  # H = 2 I
+        [tf.constant([1.0, -3.0])],
+        [tf.constant([3.0, 6.0])],
+        solver="conjugate_gradient",
+        proximity=1.0,
+        damping=0.0,
+        num_iterations=5,
+        tolerance=1e-6,
+        per_tensor=False,
+    )
+    print(x)  # [1, 2]: the target over 1 + 2 / proximity
+    ```
+
     References:
         - Zakarias et al., 2024, arXiv 2410.02387
     """
@@ -66,6 +109,7 @@ def proximal_hypergradient(
         scale = 1.0 / (proximity + damping)
         return lambda vectors: combine(vectors, scale, total(hessian(vectors)))
 
+    one_of("solver", solver, SOLVERS)
     solution, residual, stopped = SOLVERS[solver](
         loss,
         weights,
@@ -89,7 +133,7 @@ def _conjugate_gradient(loss, weights, target, system, **options):
 
 def _finite_difference(loss, weights, target, system, **options):
     def hessian(vectors):
-        return gradient_difference(loss, weights, vectors, relative_step=STEP)
+        return gradient_difference(loss, weights, vectors, length=STEP)
 
     return solve_conjugate_gradient(system(hessian), target, **options)
 

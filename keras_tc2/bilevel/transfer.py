@@ -93,8 +93,28 @@ def transfer_losses(
         **inner_loop: arguments of `adapt`.
 
     Returns:
-        Dict of what `transfer_loss` gives, every tensor with an axis of length
-        `num_tasks` in front.
+        Dict of float tensors with an axis of length `num_tasks` in front: `outer_loss`
+        and, if there are inner steps, `inner_loss` and `inner_gradients` before the
+        first of them, the latter a list aligned with `weights`.
+
+    Example:
+    ```python
+    import tensorflow as tf
+    from keras_tc2 import bilevel
+
+    tasks = tf.constant([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    losses = bilevel.transfer_losses(
+        lambda weights, task, task_index: tf.reduce_mean((weights[0] - task) ** 2),
+        [tf.zeros(2)],
+        tasks,
+        bilevel.partners("ring", len(tasks)),
+        vectorized=False,
+        learning_rate=0.1,
+        num_steps=1,
+        order=2,
+    )
+    print(losses["outer_loss"])  # of tasks 1, 2 and 0, each under θ_s
+    ```
     """
 
     def transfer(elements):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2.bilevel import adapt
+from keras_tc2.bilevel import adapt, value_and_gradients
 from tests.test_case import TestCase
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,31 @@ class AdaptTest(TestCase):
         expected = CENTRE + decay @ (START - CENTRE)
         self.assert_close(fast, expected, rtol=1e-12)
         self.assert_close(gradient, decay.T @ (expected - TARGET), rtol=1e-12)
+
+    @pytest.mark.parametrize("num_steps", [1, 3])
+    def test_what_the_inner_loss_hangs_on_beside_the_weights(self, num_steps):
+        """As φ in TC², and the upper weights in BiSSL: far from the optimum too."""
+
+        def outer_loss(outer):
+            fast, _, _ = adapt(
+                lambda weights: (
+                    quadratic(weights) + tf.reduce_sum((weights[0] - outer[0]) ** 2) / 4
+                ),
+                [tf.constant(START)],
+                learning_rate=0.1,
+                num_steps=num_steps,
+                order=2,
+            )
+            return tf.reduce_sum((fast[0] - TARGET) ** 2) / 2
+
+        outer = RNG.normal(size=4)
+        _, (gradient,) = value_and_gradients(outer_loss, [tf.constant(outer)])
+        system = HESSIAN + np.eye(4) / 2
+        theta, jacobian = START, np.zeros((4, 4))
+        for _ in range(num_steps):
+            jacobian = jacobian - 0.1 * (system @ jacobian - np.eye(4) / 2)
+            theta = theta - 0.1 * (system @ theta - HESSIAN @ CENTRE - outer / 2)
+        self.assert_close(gradient, jacobian.T @ (theta - TARGET), rtol=1e-10)
 
     def test_first_order_takes_the_jacobian_for_the_identity(self):
         fast, gradient = hypergradient(learning_rate=0.1, num_steps=3, order=1)

@@ -5,6 +5,8 @@ dF/dt = λ (H + λI)⁻¹ B (θ* − d) = (I + H/λ)⁻¹ ∇F(θ*). Parameters 
 coupled by H.
 """
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -112,25 +114,27 @@ class ClosedFormTest(TestCase):
     def test_long_unrolled_descent_comes_to_it(self):
         gradient, _, _ = solved()
 
-        def inner_loss(inner, outer):
-            distance = tf.concat(inner, 0) - tf.concat(outer, 0)
-            return lower_loss(H)(inner) + PROXIMITY * tf.reduce_sum(distance**2) / 2
+        def unrolled_loss(num_steps, outer):
+            def inner_loss(inner):
+                distance = tf.concat(inner, 0) - tf.concat(outer, 0)
+                return lower_loss(H)(inner) + PROXIMITY * tf.reduce_sum(distance**2) / 2
 
-        def outer_loss(inner, outer):
+            inner, _, _ = bilevel.adapt(
+                inner_loss,
+                split(np.zeros(DIM)),
+                learning_rate=0.36,
+                num_steps=num_steps,
+                order=2,
+            )
             difference = tf.concat(inner, 0) - D
             return tf.tensordot(difference, tf.linalg.matvec(B, difference), 1) / 2
 
-        start, errors = split(np.zeros(DIM)), []
-        for steps in (5, 20, 80):
-            unrolled = bilevel.unrolled(
-                inner_loss,
-                outer_loss,
-                start,
-                split(T),
-                num_steps=steps,
-                learning_rate=0.36,
+        errors = []
+        for num_steps in (5, 20, 80):
+            _, unrolled = bilevel.value_and_gradients(
+                functools.partial(unrolled_loss, num_steps), split(T)
             )
-            errors.append(np.max(np.abs(np.concatenate(unrolled.gradients) - gradient)))
+            errors.append(np.max(np.abs(np.concatenate(unrolled) - gradient)))
         assert errors[0] > 10 * errors[1] > 100 * errors[2]
         assert errors[2] < 1e-8
 
@@ -148,6 +152,10 @@ class ClosedFormTest(TestCase):
         gradient, residual, fallback = solved(solver="identity")
         np.testing.assert_array_equal(gradient, target)
         assert np.isnan(residual) and not fallback
+
+    def test_a_solver_that_is_not_there(self):
+        with pytest.raises(ValueError, match=r"`solver` must be one of 'conjugate_gra"):
+            solved(solver="newton")
 
     def test_per_tensor_is_another_answer(self):
         exact, _, _ = solved()

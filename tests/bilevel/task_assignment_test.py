@@ -8,12 +8,14 @@ from keras_tc2.bilevel import (
     ClusterAssignment,
     GivenAssignment,
     TaskAssignment,
-    checked_order,
-    get_task_assignment,
     split_tasks,
     task_of_each,
 )
-from keras_tc2.bilevel.task_assignment import _balanced_groups
+from keras_tc2.bilevel.task_assignment import (
+    _balanced_groups,
+    checked_order,
+    get_task_assignment,
+)
 from tests.test_case import TestCase
 
 

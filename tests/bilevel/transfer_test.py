@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tc2.bilevel import (
-    mean_off_diagonal,
-    mean_transfer_losses,
-    pairwise_cosines,
-    partners,
-    transfer_losses,
-)
+from keras_tc2.bilevel import mean_transfer_losses, partners, transfer_losses
+from keras_tc2.bilevel.transfer import mean_off_diagonal, pairwise_cosines
 from tests.test_case import TestCase
 
 NUM_TASKS, DIM = 3, 4

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tc2 import bilevel, objectives
+from keras_tc2 import objectives
+from keras_tc2.bilevel.task_assignment import get_task_assignment
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from keras_tc2.transfer import registry as protocols
 from tests import tiny
@@ -42,7 +43,7 @@ class GetTest(TestCase):
         [
             (objectives.get, "simclr", "nt_xent"),
             (objectives.get, "VIC-Reg", "vicreg"),
-            (bilevel.get_task_assignment, "clusters", "cluster"),
+            (get_task_assignment, "clusters", "cluster"),
             (protocols.get, "k-nn", "knn"),
         ],
     )

@@ -9,8 +9,12 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.annotations import Augmentation, Config, Tensor
-from keras_tc2.bilevel import SOLVERS, Hypergradient, proximal_hypergradient
-from keras_tc2.bilevel.hypergradient import combine, norm, tensors_of
+from keras_tc2.bilevel.proximal import (
+    SOLVERS,
+    Hypergradient,
+    proximal_hypergradient,
+)
+from keras_tc2.bilevel.tensor_lists import combine, norm, tensors_of
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.encoders import Classifier
 from keras_tc2.encoders.encoder import Encoder

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_tc2 import bilevel
+from keras_tc2.bilevel.transfer import pairwise_cosines
 from keras_tc2.pretraining.core.batch import as_tensors
 from keras_tc2.pretraining.tc2 import step
 
@@ -29,7 +30,7 @@ def diagnose(model, batch):
 
         # Gradients and inner losses are those before the first step.
         tasks = of_each_task(model.transfer, factors, max(1, model.num_inner_steps))
-        found = {"gradient_cosines": bilevel.pairwise_cosines(tasks["inner_gradients"])}
+        found = {"gradient_cosines": pairwise_cosines(tasks["inner_gradients"])}
         if model.num_inner_steps and model.transfer_weight:
             gaps = tasks["outer_loss"] - tasks["inner_loss"]
             found["transfer_gap"] = ops.mean(gaps)

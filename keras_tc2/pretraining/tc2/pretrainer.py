@@ -9,7 +9,7 @@ from keras import ops
 from keras_tc2 import bilevel
 from keras_tc2.annotations import Augmentation, Config, Shape, Tensor
 from keras_tc2.bilevel import TaskConflict
-from keras_tc2.bilevel.task_assignment import TaskAssignment
+from keras_tc2.bilevel.task_assignment import TaskAssignment, get_task_assignment
 from keras_tc2.checks import integer, non_negative, one_of, positive
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.layers import FactorExtractor, TaskCalibrator, WeightExtractor
@@ -222,7 +222,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 "the encoder."
             )
         self._check_calibration()
-        self.task_assignment = bilevel.get_task_assignment(task_assignment)
+        self.task_assignment = get_task_assignment(task_assignment)
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
             check_number_of_blocks(self._device_views.num_blocks, num_tasks)
         self.log_task_gradient_cosine = log_task_gradient_cosine

@@ -13,6 +13,8 @@ import keras
 from keras import ops
 
 from keras_tc2 import bilevel
+from keras_tc2.bilevel.task_assignment import checked_order
+from keras_tc2.bilevel.transfer import mean_off_diagonal, pairwise_cosines
 from keras_tc2.pretraining.core.forward import call_layers, map_groups
 
 
@@ -63,7 +65,7 @@ def losses(model, batch, training):
 def sorted_by_task(model, forward, task_ids):
     """The images of the batch sorted by task; `None` for as they come."""
     first_two = [ops.stop_gradient(h) for h in forward.features[:2]]
-    return bilevel.checked_order(
+    return checked_order(
         model.task_assignment,
         sum(first_two) / len(first_two),
         task_ids,
@@ -144,8 +146,8 @@ def transfer_losses(model, forward, order, factors, training):
         if name in transfer
     }
     if model.logs_cosine:
-        cosines = bilevel.pairwise_cosines(transfer["inner_gradients"])
-        found["task_gradient_cosine"] = bilevel.mean_off_diagonal(cosines)
+        cosines = pairwise_cosines(transfer["inner_gradients"])
+        found["task_gradient_cosine"] = mean_off_diagonal(cosines)
     return found
 
 
