@@ -2,7 +2,7 @@
 
     python benchmarks/input_pipeline.py --output=benchmarks/input_pipeline.json
 
-Four tables. *Sources*: images/s that `data.load` gives from JPEG and PNG folders, a
+Five tables. *Sources*: images/s that `data.load` gives from JPEG and PNG folders, a
 TFDS dataset, TFRecords, a `.npy` file, an array, and a JPEG folder held in memory by
 `cache()`; and images/s (each seen twice) after `two_views` with SimCLR's recipe.
 *Stages*: what each stage costs for the JPEG folder, alone: reading files, decoding,
@@ -10,7 +10,9 @@ resizing, augmenting; the slowest is what binds. *Memory*: of an epoch of a stre
 times as large as its shuffle buffer, the resident memory when the buffer is full and
 at the end. *Steps*: a training step of `fit` whose views `two_views` makes beside it,
 or the model within it (`data.batches` and `augmentation=`), over one on a batch of
-ready views, which waits for nothing; and the device that made them.
+ready views, which waits for nothing; and the device that made them. *Grain*: batches
+of the JPEG folder in a random order, of `data.batches` and of the library of that name
+(`pip install grain`), which decodes in Python, in threads or in processes.
 """
 
 import json
@@ -221,6 +223,39 @@ def step_table(sources):
     }
 
 
+def grain_table(folder):
+    """Images/s of shuffled batches of the JPEG folder, of Grain and of this library."""
+    import grain
+    import PIL.Image
+
+    size = FLAGS.image_size
+
+    def read(path):
+        with PIL.Image.open(path) as image:
+            image = image.convert("RGB").resize(
+                (size, size), PIL.Image.Resampling.BILINEAR
+            )
+            return np.asarray(image)
+
+    paths = sorted(folder.glob("*.jpg"))
+    # Epochs enough that what is read ahead of the first batch does not count.
+    epochs = 8
+    batches = grain.MapDataset.source(paths).seed(0).shuffle().repeat(epochs).map(read)
+    batches = batches.batch(FLAGS.batch_size, drop_remainder=True)
+    threads = grain.ReadOptions(num_threads=16, prefetch_buffer_size=16)
+    processes = grain.MultiprocessingOptions(num_workers=os.cpu_count())
+    contenders = {
+        "data.batches": data.batches(
+            data.load(folder, image_size=size), batch_size=FLAGS.batch_size
+        ).repeat(epochs),
+        "Grain, 16 threads": batches.to_iter_dataset(threads),
+        "Grain, a process a core": batches.to_iter_dataset().mp_prefetch(processes),
+    }
+    return measure(
+        {name: (dataset, FLAGS.batch_size) for name, dataset in contenders.items()}
+    )
+
+
 def decode(content):
     """A colour image of the bytes of a JPEG."""
     return tf.io.decode_jpeg(content, channels=3)
@@ -278,6 +313,7 @@ def main(_):
             "stages": ("stages, images/s", lambda: stage_table(folder / "jpeg")),
             "sources": ("sources, images/s", lambda: source_table(sources)),
             "steps": ("steps, over ready views", lambda: step_table(sources)),
+            "grain": ("Grain, images/s", lambda: grain_table(folder / "jpeg")),
         }
         for name in FLAGS.tables:
             title, table = tables[name]

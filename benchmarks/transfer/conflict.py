@@ -1,13 +1,13 @@
-"""Whether the tasks of each set of recipes conflict, before a stage asks what helps.
+"""Whether the tasks of each stage conflict: untrained, half trained and trained.
 
-    python benchmarks/transfer/contradicting_data.py --output_dir=runs/data
-    python benchmarks/transfer/conflict.py \
-        --pretrain_on=runs/data/fashion_mnist_posed_class.h5 \
+    python benchmarks/transfer/conflict.py --data_dir=runs/evidence/data \
         --output=benchmarks/transfer/conflict.json
 
-For each set of `examples/compare_recipes.py`, block tasks without calibration and inner
-step are trained for some steps; then `TC2Pretrainer.conflict` tells the cosine of two
-tasks' expected gradients. A minute each.
+Data, recipes and steps are those of a stage of `settings.yaml`, whose data
+`evidence.py` makes in the `data` folder of its `--runs_dir`; seeds are others. Tasks
+are trained as in the arm, without calibration and inner step. Before, midway and after,
+`TC2Pretrainer.conflict` tells the cosine of two tasks' expected gradients, freed of the
+noise of batches. Six minutes a seed on a core.
 """
 
 import json
@@ -15,55 +15,124 @@ import pathlib
 import sys
 
 import keras
+import numpy as np
 from absl import app, flags
 
 import keras_tc2 as tc2
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "examples"))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples")]
 
-from compare_recipes import RECIPES
-from run_folder import provenance
+from compare_arms import ALL_ARMS  # noqa: E402
+from compare_recipes import RECIPES  # noqa: E402
+from compare_report import table  # noqa: E402
+from run_folder import provenance, write  # noqa: E402
+from stages import read_stages  # noqa: E402
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("pretrain_on", None, "What `data.load` knows.", required=True)
+flags.DEFINE_string("data_dir", None, "Where the files of data are.", required=True)
 flags.DEFINE_string("output", "runs/conflict.json", "Where the numbers go.")
-flags.DEFINE_list("recipes", list(RECIPES), "Names of sets of recipes.")
-flags.DEFINE_integer("steps", 300, "Of training, before conflict is measured.")
+flags.DEFINE_list("cases", [], "Of `CASES`, all if empty.")
+flags.DEFINE_float("more_steps", 1.0, "Steps, as a multiple of the stage's.")
 flags.DEFINE_integer("batch_size", 256, "Images a step.")
 flags.DEFINE_integer("batches", 24, "That conflict is measured on.")
-flags.DEFINE_integer("seed", 200, "Of weights, order and views.")
+flags.DEFINE_list("seeds", ["200", "201", "202"], "Of weights, order and views.")
+
+# Name: stage and arm.
+CASES = {
+    "block tasks": ("longer", "tasks_only"),
+    "cluster tasks": ("longer", "clusters_tasks_only"),
+    "contradicting": ("contradicting", "tasks_only"),
+    "contradicting without base term": ("contradicting", "no_base_tasks_only"),
+    "domains": ("domains", "domains_tasks_only"),
+}
+TRAINED = ("untrained", "half trained", "trained")
 
 
-def conflict(images, name):
-    """The `TaskConflict` of a set of recipes."""
-    _, recipes = RECIPES[name](images.shape[1], 4, images.shape[-1])
-    keras.utils.set_random_seed(FLAGS.seed)
-    encoder = tc2.encoders.create("convnet", input_shape=images.shape[1:])
-    model = tc2.TC2Pretrainer(encoder, objective="nt_xent", **tc2.recipes.block_tasks())
-    schedule = keras.optimizers.schedules.CosineDecay(0.01, FLAGS.steps)
-    model.compile(keras.optimizers.Adam(schedule))
-    views = tc2.data.two_views(
-        images, batch_size=FLAGS.batch_size, augmentation=recipes, seed=FLAGS.seed
+def images_of(stage):
+    """The arrays of images that a stage pre-trains on, one a domain."""
+    sources = stage.flags.get("pretrain_on", ["data/fashion_mnist.h5"])
+    folder = pathlib.Path(FLAGS.data_dir)
+    loaded = [tc2.data.load(folder / pathlib.Path(source).name) for source in sources]
+    return [tc2.data.as_arrays(images) for images in loaded]
+
+
+def conflicts(stage, arm, seed):
+    """The `TaskConflict` before, midway and after training."""
+    domains = images_of(stage)
+    shape = domains[0].shape[1:]
+    recipes = RECIPES[stage.flags.get("recipes", "simclr")]
+    whole, by_task = recipes(shape[0], arm.arguments.get("num_tasks", 4), shape[-1])
+    keras.utils.set_random_seed(seed)
+    encoder = tc2.encoders.create("convnet", input_shape=shape)
+    model = tc2.TC2Pretrainer(encoder, objective="nt_xent", **arm.arguments)
+    steps = round(stage.flags["steps"] * FLAGS.more_steps)
+    model.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, steps))
     )
-    model.fit(views.repeat().take(FLAGS.steps), verbose=0)
-    return model.conflict(views.take(FLAGS.batches))
+    views = tc2.data.two_views(
+        domains if arm.domains else domains[0],
+        batch_size=FLAGS.batch_size,
+        augmentation=by_task if arm.task_views else whole,
+        seed=seed,
+    )
+    run = views.repeat()
+    unseen = run.skip(steps).take(FLAGS.batches)
+    found = [model.conflict(unseen)]
+    for part in (run.take(steps // 2), run.skip(steps // 2).take(steps - steps // 2)):
+        model.fit(part, verbose=0)
+        found.append(model.conflict(unseen))
+    return found
 
 
 def main(_):
     """Measures, prints and writes."""
-    images = tc2.data.as_arrays(tc2.data.load(FLAGS.pretrain_on))
-    results = {"provenance": provenance(), "conflict": {}}
-    for name in FLAGS.recipes:
-        found = conflict(images, name)
-        print(f"{name}: {found}", flush=True)
+    stages, results = read_stages(), {"provenance": provenance(), "conflict": {}}
+    rows = []
+    for name in FLAGS.cases or CASES:
+        stage, arm = CASES[name]
+        of_seeds = [
+            conflicts(stages[stage], ALL_ARMS[arm], int(seed)) for seed in FLAGS.seeds
+        ]
         results["conflict"][name] = {
-            "cosine": found.mean,
-            "interval": list(found.interval),
-            "said": str(found),
+            trained: [
+                {
+                    "seed": int(seed),
+                    "cosine": None
+                    if np.isnan(found[place].mean)
+                    else found[place].mean,
+                    "interval": list(found[place].interval),
+                    "within": found[place].within,
+                    "said": str(found[place]),
+                }
+                for seed, found in zip(FLAGS.seeds, of_seeds, strict=True)
+            ]
+            for place, trained in enumerate(TRAINED)
         }
-    path = pathlib.Path(FLAGS.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1))
+        rows.append([name, *(said([f[place] for f in of_seeds]) for place in range(3))])
+        print(table(["tasks", *TRAINED], rows), flush=True)
+        path = pathlib.Path(FLAGS.output)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, json.dumps(results, indent=1))
+
+
+def record(conflict):
+    """A `TaskConflict` as JSON values; no cosine where it is undefined."""
+    return {
+        "cosine": None if np.isnan(conflict.mean) else conflict.mean,
+        "interval": list(conflict.interval),
+        "between": conflict.between,
+        "within": conflict.within,
+        "said": str(conflict),
+    }
+
+
+def said(found):
+    """Mean cosine over seeds, and in how many of them the interval excludes zero."""
+    below = sum(conflict.interval[1] < 0 for conflict in found)
+    above = sum(conflict.interval[0] > 0 for conflict in found)
+    mean = np.nanmean([conflict.mean for conflict in found])
+    return f"{mean:+.2f} (of {len(found)} seeds, {below} conflict, {above} agree)"
 
 
 if __name__ == "__main__":

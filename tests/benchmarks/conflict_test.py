@@ -1,7 +1,8 @@
-"""The conflict of each set of recipes, on a few images."""
+"""The conflict of the tasks of a stage, on a few images."""
 
 import json
 
+import h5py
 import numpy as np
 
 from tests.scripts import run
@@ -9,22 +10,29 @@ from tests.test_case import TestCase
 
 
 class ConflictTest(TestCase):
-    def test_of_two_sets(self, tmp_path):
+    def test_before_midway_and_after(self, tmp_path):
         rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (48, 8, 8, 1)).astype("uint8")
-        np.save(tmp_path / "images.npy", images)
+        with h5py.File(tmp_path / "fashion_mnist.h5", "w") as file:
+            file["train/image"] = rng.integers(0, 256, (64, 28, 28, 1), "uint8")
         result = run(
             "benchmarks/transfer/conflict.py",
-            f"--pretrain_on={tmp_path / 'images.npy'}",
+            f"--data_dir={tmp_path}",
             f"--output={tmp_path / 'conflict.json'}",
-            "--steps=2",
-            "--batches=2",
+            "--cases=cluster tasks",
+            "--more_steps=0.001",
             "--batch_size=16",
+            "--batches=2",
+            "--seeds=3,4",
         )
-        written = json.loads((tmp_path / "conflict.json").read_text())["conflict"]
-        assert set(written) == {"simclr", "contradicting"}
-        for name, found in written.items():
-            # So few batches may leave them undefined, or estimate a cosine above 1.
-            assert isinstance(found["cosine"], float) and len(found["interval"]) == 2
-            assert f"{name}: {found['said']}" in result.stdout
-        assert written["simclr"] != written["contradicting"]
+        (found,) = json.loads((tmp_path / "conflict.json").read_text())[
+            "conflict"
+        ].values()
+        assert list(found) == ["untrained", "half trained", "trained"]
+        for of_seeds in found.values():
+            assert [seed["seed"] for seed in of_seeds] == [3, 4]
+            for seed in of_seeds:
+                # So few batches may leave the cosine undefined.
+                assert len(seed["interval"]) == 2 and -1 <= seed["within"] <= 1
+        within = {seed["within"] for of_seeds in found.values() for seed in of_seeds}
+        assert len(within) == 6  # Each of other weights.
+        assert "| cluster tasks |" in result.stdout
