@@ -15,6 +15,7 @@ import sys
 
 import keras
 import matplotlib.pyplot as plt
+import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 
@@ -145,6 +146,18 @@ def new_augmentation(image_shape):
     return recipes if by_task else recipes[0]
 
 
+def divided(images):
+    """The images held out for the online kNN, and the others.
+
+    At random where images are read by number: folders are sorted by class.
+    """
+    number = _PROBE_IMAGES.value
+    if images.source is None:
+        return images.take(number), images.skip(number)
+    order = np.random.default_rng(0).permutation(len(images))
+    return images.read(order[:number]), images.read(order[number:])
+
+
 def online_probe():
     """kNN on images held out of the training split; none for unlabelled images."""
     try:
@@ -152,7 +165,8 @@ def online_probe():
     except ValueError as error:
         print(f"No online kNN: {error}")
         return []
-    images, labels = tc2.data.as_arrays(labelled.take(_PROBE_IMAGES.value))
+    held_out, _ = divided(labelled)
+    images, labels = tc2.data.as_arrays(held_out)
     part = len(images) * 2 // 3
     if len(set(labels[:part].tolist())) < 2:
         print("No online kNN: the images held out are all of one class.")
@@ -192,7 +206,7 @@ def main(_):
     probes = online_probe()
     images = load(labels=False)
     if probes:
-        images = images.skip(_PROBE_IMAGES.value)
+        _, images = divided(images)
     image_shape = tuple(next(iter(images)).shape)
     augmentation = new_augmentation(image_shape)
     size_and_seed = {"batch_size": _BATCH_SIZE.value, "seed": _SEED.value}
@@ -202,7 +216,9 @@ def main(_):
     else:
         views = tc2.data.two_views(images, augmentation=augmentation, **size_and_seed)
         of_model = None
-    steps = _STEPS.value or sum(1 for _ in images) // _BATCH_SIZE.value
+    steps = _STEPS.value or int(views.cardinality())
+    if steps < 1:
+        raise ValueError("How many images there are is not known: --steps_per_epoch.")
     schedule = keras.optimizers.schedules.CosineDecay(
         _LEARNING_RATE.value, decay_steps=_EPOCHS.value * steps
     )
