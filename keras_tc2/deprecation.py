@@ -99,6 +99,38 @@ def old_arguments(**names: str) -> Callable[[Function], Function]:
     return decorate
 
 
+def old_method(old: str, new: str) -> Callable[..., Any]:
+    """A method under its old name, which warns with `DeprecationWarning`.
+
+    Args:
+        old: str, the name that goes.
+        new: str, the name of the method that does the same.
+
+    Returns:
+        Function for the body of the class.
+
+    Example:
+    ```python
+    from keras_tc2.deprecation import old_method
+
+    class Model:
+        def fit(self):
+            return "fitted"
+
+        train = old_method("train", "fit")
+
+    print(Model().train())  # fitted, and a DeprecationWarning
+    ```
+    """
+
+    def method(self, *args, **kwargs):
+        _warn(f"`{type(self).__name__}.{old}`", f"`{new}`")
+        return getattr(self, new)(*args, **kwargs)
+
+    method.__name__, method.__doc__ = old, f"Deprecated: `{new}`."
+    return method
+
+
 def _warn(old, instead):
     warnings.warn(
         f"{old} is deprecated, and is gone in keras_tc2 {GONE_IN}: write {instead} "

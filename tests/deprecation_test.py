@@ -3,10 +3,13 @@ import math
 import types
 import warnings
 
+import numpy as np
 import pytest
 from packaging.version import Version
 
-from keras_tc2.deprecation import GONE_IN, old_arguments, old_names
+import keras_tc2 as tc2
+from keras_tc2.deprecation import GONE_IN, old_arguments, old_method, old_names
+from keras_tc2.transfer import video
 from keras_tc2.version import __version__
 from tests.test_case import TestCase
 
@@ -74,3 +77,52 @@ class OldArgumentsTest(TestCase):
             step(2, lr=0.5, learning_rate=0.5)
         with pytest.raises(ValueError, match=r"arguments of `step`. Received: \['x'\]"):
             old_arguments(lr="x")(step)
+
+
+class OldMethodTest(TestCase):
+    def test_an_old_method_works_and_says_what_to_write(self):
+        class Model:
+            def fit(self, x, *, times):
+                return x * times
+
+            train = old_method("train", "fit")
+
+        with pytest.warns(DeprecationWarning, match=r"`Model\.train`.*write `fit`"):
+            assert Model().train(2, times=3) == 6
+
+
+class BritishSpellingTest(TestCase):
+    """Public names are spelled as in Keras; the old spelling works and warns."""
+
+    def test_dino_of_an_old_config(self):
+        config = {**tc2.objectives.DINO(center_momentum=0.5).get_config()}
+        config["centre_momentum"] = config.pop("center_momentum")
+        with pytest.warns(DeprecationWarning, match="center_momentum"):
+            assert tc2.objectives.DINO.from_config(config).center_momentum == 0.5
+
+    def test_regularizers(self):
+        calibrator = tc2.layers.TaskCalibrator(
+            2,
+            num_factors=3,
+            factors_from_batch=True,
+            calibration="residual",
+            nonnegative_weights=False,
+            task_embedding=True,
+            weights_per="sample",
+        )
+        z = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+        parts = calibrator(z, np.array([0, 0, 1, 1]))
+        arguments = parts["factors"], z, parts["weights"]
+        with pytest.warns(DeprecationWarning, match="regularizers"):
+            old = calibrator.regularisers(*arguments)
+        for name, value in calibrator.regularizers(*arguments).items():
+            np.testing.assert_array_equal(value, old[name])
+
+    def test_num_neighbors(self):
+        maps = np.random.default_rng(0).normal(size=(2, 3, 3, 4)).astype("float32")
+        labels = np.eye(2)[np.arange(9).reshape(3, 3) % 2]
+        with pytest.warns(DeprecationWarning, match="num_neighbors"):
+            old = video.propagate(maps, labels, num_neighbours=2)
+        np.testing.assert_array_equal(
+            old, video.propagate(maps, labels, num_neighbors=2)
+        )

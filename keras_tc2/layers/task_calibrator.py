@@ -1,4 +1,4 @@
-"""The task calibrator: factors, weights, calibrated embeddings, regularisers."""
+"""The task calibrator: factors, weights, calibrated embeddings, regularizers."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, one_of
+from keras_tc2.deprecation import old_method
 from keras_tc2.layers.factor_extractor import FactorExtractor
 from keras_tc2.layers.weight_extractor import WeightExtractor
 from keras_tc2.precision import at_least_float32
@@ -25,7 +26,7 @@ _COMBINATIONS = {
 class TaskCalibrator(ShownLayer):
     """Re-expresses each embedding by factors that all tasks share.
 
-    V = f_v(Z) and W_j = f_w(z_j) Vᵀ, and the three regularisers, are published [1].
+    V = f_v(Z) and W_j = f_w(z_j) Vᵀ, and the three regularizers, are published [1].
     The rest is the library's reading: W_j = f_w(z_j + e_s) Vᵀ with a learned
     embedding e_s of the task s of sample j, and how W V enters:
 
@@ -180,7 +181,7 @@ class TaskCalibrator(ShownLayer):
         weights = self.weights_on(factors, embeddings, tasks)
         return self._combine(at_least_float32(embeddings), weights, factors)
 
-    def regularisers(
+    def regularizers(
         self, factors: Tensor, embeddings: Tensor, weights: Tensor
     ) -> dict[str, Tensor]:
         """The three parts of L_tc2, as functions of f_v and f_w alone.
@@ -214,15 +215,17 @@ class TaskCalibrator(ShownLayer):
             "sparsity": ops.mean(ops.abs(weights)),
         }
 
+    regularisers = old_method("regularisers", "regularizers")
+
     def call(self, embeddings: Tensor, tasks: Tensor) -> dict[str, Tensor]:
-        """Factors, weights, calibrated embeddings and regularisers at once."""
+        """Factors, weights, calibrated embeddings and regularizers at once."""
         factors = self.factors(embeddings)
         weights = self.weights_on(factors, embeddings, tasks)
         return {
             "factors": factors,
             "weights": weights,
             "calibrated": self._combine(at_least_float32(embeddings), weights, factors),
-            **self.regularisers(factors, embeddings, weights),
+            **self.regularizers(factors, embeddings, weights),
         }
 
     def _combine(self, embeddings, weights, factors):

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, positive, probability
+from keras_tc2.deprecation import old_arguments
 from keras_tc2.objectives.centring import Centring
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
 from keras_tc2.objectives.inputs import check_number, check_views_of_targets
@@ -80,7 +81,7 @@ class DINO(MomentumObjective):
             for ImageNet.
         student_temperature: float > 0. Defaults to `0.1`.
         teacher_temperature: float > 0. Defaults to `0.04`.
-        centre_momentum: float in [0, 1]. Defaults to `0.9`.
+        center_momentum: float in [0, 1]. Defaults to `0.9`.
         momentum: float in [0, 1], or a function of the step such as
             `optimizers.MomentumSchedule`: of the teacher. [1] raises it to 1 over
             the run. Defaults to `0.996`.
@@ -104,13 +105,14 @@ class DINO(MomentumObjective):
 
     needs = Needs(target="momentum", target_head=True, max_views=None)
 
+    @old_arguments(centre_momentum="center_momentum")
     def __init__(
         self,
         output_dim: int = 1024,
         *,
         student_temperature: float = 0.1,
         teacher_temperature: float = 0.04,
-        centre_momentum: float = 0.9,
+        center_momentum: float = 0.9,
         momentum: float | Callable[[Tensor], Tensor] = 0.996,
         **kwargs: Any,
     ) -> None:
@@ -118,7 +120,7 @@ class DINO(MomentumObjective):
         self.output_dim = integer("output_dim", output_dim)
         self.student_temperature = positive("student_temperature", student_temperature)
         self.teacher_temperature = positive("teacher_temperature", teacher_temperature)
-        self.centre_momentum = probability("centre_momentum", centre_momentum)
+        self.center_momentum = probability("center_momentum", center_momentum)
 
     def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The prototypes."""
@@ -126,7 +128,7 @@ class DINO(MomentumObjective):
 
     def make_target_normalization(self) -> keras.Layer | None:
         """The centring."""
-        return Centring(self.centre_momentum, name="centring")
+        return Centring(self.center_momentum, name="centring")
 
     def compute_loss(self, *student_outputs: Tensor, targets: Any) -> Tensor:
         """`dino` of student and teacher."""
@@ -143,6 +145,6 @@ class DINO(MomentumObjective):
             "output_dim": self.output_dim,
             "student_temperature": self.student_temperature,
             "teacher_temperature": self.teacher_temperature,
-            "centre_momentum": self.centre_momentum,
+            "center_momentum": self.center_momentum,
             **super().get_config(),
         }

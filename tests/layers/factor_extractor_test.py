@@ -72,7 +72,7 @@ class FactorExtractorTest(TestCase):
         for _ in range(6):
             with tf.GradientTape() as tape:
                 factors = calibrator.factors(z)
-                parts = calibrator.regularisers(factors, z, tf.zeros((64, 32)))
+                parts = calibrator.regularizers(factors, z, tf.zeros((64, 32)))
                 loss = parts["reconstruction"] + parts["orthogonality"]
             reconstructions.append(float(parts["reconstruction"]))
             variables = calibrator.factor_extractor.trainable_variables

@@ -138,13 +138,13 @@ class TaskCalibratorTest(TestCase):
         self.check_gradients(loss, variables, gradients)
 
     @pytest.mark.parametrize("calibration", ["residual", "projection"])
-    def test_regularisers_pass_no_gradient_to_embeddings(self, calibration):
+    def test_regularizers_pass_no_gradient_to_embeddings(self, calibration):
         calibrator = TaskCalibrator(2, **{**DEFAULTS, "calibration": calibration})
         z = tf.constant(embeddings("float32"))
         factors, weights = z[:3], z[:, :3]
         with tf.GradientTape() as tape:
             tape.watch(z)
-            parts = calibrator.regularisers(
+            parts = calibrator.regularizers(
                 tf.stop_gradient(factors), z, tf.stop_gradient(weights)
             )
             total = sum(parts.values())

@@ -61,7 +61,7 @@ class DINOTest(TestCase):
             "output_dim": 7,
             "student_temperature": 0.2,
             "teacher_temperature": 0.1,
-            "centre_momentum": 0.5,
+            "center_momentum": 0.5,
             "momentum": 0.5,
             "gather": True,
         }
@@ -73,7 +73,7 @@ class DINOTest(TestCase):
             {"output_dim": 0},
             {"student_temperature": 0},
             {"teacher_temperature": -1},
-            {"centre_momentum": 2},
+            {"center_momentum": 2},
         ],
     )
     def test_refuses(self, arguments):

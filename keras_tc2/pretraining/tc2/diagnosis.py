@@ -40,10 +40,10 @@ def diagnose(model, batch):
             )
             uncalibrated = of_each_task(plain, None, 1)
             weights = step.weights_of(model, factors, calibrated, order, len(views))
-            regularisers = model.calibrator.regularisers(factors, calibrated, weights)
+            regularizers = model.calibrator.regularizers(factors, calibrated, weights)
             found |= {
                 "weights": weights,
-                "reconstruction": regularisers["reconstruction"],
+                "reconstruction": regularizers["reconstruction"],
                 "calibration_gain": ops.mean(
                     uncalibrated["inner_loss"] - tasks["inner_loss"]
                 ),

@@ -46,7 +46,7 @@ def losses(model, batch, training):
     # W = f_w(Z̄, e_s), and ‖Z̄ − Z̄ VᵀV‖², ‖V Vᵀ − I‖², |W|.
     if model.calibrator:
         weights = weights_of(model, factors, constant, order, len(batch.views))
-        terms = model.calibrator.regularisers(factors, constant, weights)
+        terms = model.calibrator.regularizers(factors, constant, weights)
         parts |= terms
         total += (
             model.reconstruction_weight * terms["reconstruction"]

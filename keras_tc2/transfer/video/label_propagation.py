@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.annotations import Array, PathLike
+from keras_tc2.deprecation import old_arguments
 from keras_tc2.precision import l2_normalize
 from keras_tc2.reporting.html_page import encoded
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
@@ -20,18 +21,19 @@ from keras_tc2.transfer.video.figure import propagation_figure
 from keras_tc2.transfer.video.measures import boundary_accuracy, region_similarity
 
 
+@old_arguments(num_neighbours="num_neighbors")
 def propagate(
     maps: Array,
     labels: Array,
     *,
     num_context: int = 7,
     radius: float = 12,
-    num_neighbours: int = 5,
+    num_neighbors: int = 5,
     temperature: float = 0.1,
 ) -> Array:
     """Soft labels of every frame from those of the first.
 
-    The labels of a place are the mean of those of its `num_neighbours` most similar
+    The labels of a place are the mean of those of its `num_neighbors` most similar
     places, weighted by softmax(cosine / temperature), among all places within `radius`
     (in steps of the map, along each axis) in the first frame and the `num_context`
     frames before: section 4 of [1] with the settings of [2].
@@ -42,7 +44,7 @@ def propagate(
             channel each, background included.
         num_context: int >= 0. Defaults to `7`.
         radius: int >= 1. Defaults to `12`.
-        num_neighbours: int >= 1. Defaults to `5`.
+        num_neighbors: int >= 1. Defaults to `5`.
         temperature: float > 0. Defaults to `0.1`.
 
     Returns:
@@ -54,7 +56,7 @@ def propagate(
     """
     checks.integer("num_context", num_context, at_least=0)
     checks.integer("radius", radius)
-    checks.integer("num_neighbours", num_neighbours)
+    checks.integer("num_neighbors", num_neighbors)
     checks.positive("temperature", temperature)
     maps = l2_normalize(tf.cast(maps, "float32"))
     number, height, width, size = maps.shape
@@ -71,7 +73,7 @@ def propagate(
             [tf.matmul(flat[t], flat[s], transpose_b=True) + outside for s in context],
             axis=1,
         )
-        k = min(num_neighbours, int(near.sum(1).min()) * len(context))
+        k = min(num_neighbors, int(near.sum(1).min()) * len(context))
         values, places = tf.math.top_k(similar, k)
         weights = tf.nn.softmax(values / temperature)
         known = tf.concat([found[s] for s in context], axis=0)
@@ -79,13 +81,14 @@ def propagate(
     return tf.reshape(tf.stack(found), (number, height, width, -1)).numpy()
 
 
+@old_arguments(num_neighbours="num_neighbors")
 def label_propagation(
     encoder: keras.Model | PathLike,
     clips: Sequence[Clip],
     *,
     num_context: int = 7,
     radius: float = 12,
-    num_neighbours: int = 5,
+    num_neighbors: int = 5,
     temperature: float = 0.1,
     max_stride: int = 8,
     batch_size: int = 32,
@@ -103,7 +106,7 @@ def label_propagation(
         clips: sequence of `Clip`.
         num_context: int >= 0, frames before, beside the first. Defaults to `7`.
         radius: int >= 1, in steps of the map. Defaults to `12`.
-        num_neighbours: int >= 1. Defaults to `5`.
+        num_neighbors: int >= 1. Defaults to `5`.
         temperature: float > 0. Defaults to `0.1`.
         max_stride: int >= 1, or `None` for the last map of all, however coarse.
             Defaults to `8`.
@@ -128,7 +131,7 @@ def label_propagation(
             tf.image.resize(labels, maps.shape[1:3], antialias=True),
             num_context=num_context,
             radius=radius,
-            num_neighbours=num_neighbours,
+            num_neighbors=num_neighbors,
             temperature=temperature,
         )
         found = tf.argmax(tf.image.resize(soft, clip.frames.shape[1:3]), -1).numpy()

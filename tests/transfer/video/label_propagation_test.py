@@ -37,7 +37,7 @@ def encoder():
     return encoders.Encoder.wrap(model)
 
 
-def by_loops(maps, labels, num_context, radius, num_neighbours, temperature):
+def by_loops(maps, labels, num_context, radius, num_neighbors, temperature):
     maps = maps / np.linalg.norm(maps, axis=-1, keepdims=True)
     number, height, width, _ = maps.shape
     found = [labels]
@@ -54,7 +54,7 @@ def by_loops(maps, labels, num_context, radius, num_neighbours, temperature):
                                 cosine = maps[t, row, column] @ maps[s, r, c]
                                 near.append((cosine, found[s][r, c]))
                 near.sort(key=lambda pair: -pair[0])
-                near = near[:num_neighbours]
+                near = near[:num_neighbors]
                 weights = np.exp([cosine / temperature for cosine, _ in near])
                 weights /= weights.sum()
                 known = [label for _, label in near]
@@ -72,7 +72,7 @@ class PropagateTest(TestCase):
     def test_against_loops(self, settings):
         maps = GENERATOR.normal(size=(4, 3, 5, 6))
         labels = GENERATOR.uniform(size=(3, 5, 2))
-        names = ("num_context", "radius", "num_neighbours", "temperature")
+        names = ("num_context", "radius", "num_neighbors", "temperature")
         found = video.propagate(maps, labels, **dict(zip(names, settings, strict=True)))
         self.assert_close(
             found, by_loops(maps, labels, *settings), rtol=1e-4, atol=1e-5
@@ -81,12 +81,12 @@ class PropagateTest(TestCase):
     def test_a_still_video_keeps_its_labels(self):
         maps = np.repeat(GENERATOR.normal(size=(1, 4, 4, 8)), 3, axis=0)
         labels = GENERATOR.uniform(size=(4, 4, 2))
-        found = video.propagate(maps, labels, num_neighbours=1)
+        found = video.propagate(maps, labels, num_neighbors=1)
         self.assert_close(found, np.stack([labels] * 3), rtol=1e-5)
 
     def test_arguments(self):
         maps, labels = np.ones((2, 2, 2, 1)), np.ones((2, 2, 1))
-        for name in ("radius", "num_neighbours", "temperature"):
+        for name in ("radius", "num_neighbors", "temperature"):
             with pytest.raises(ValueError, match=name):
                 video.propagate(maps, labels, **{name: 0})
 
