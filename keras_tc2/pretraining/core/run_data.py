@@ -45,9 +45,17 @@ def from_step(dataset, step, strategy):
     """The batches of a dataset, epoch after epoch without an end, from a step on.
 
     Each replica gets its part of every batch of `data.two_views`, all tasks in it.
-    Other datasets are divided by Keras.
+    Other datasets are divided by Keras, and warned of where they must be skipped.
     """
     if not knows_its_steps(dataset):
+        if step:
+            warnings.warn(
+                f"To continue at step {step}, the {step} batches before it are made "
+                "and thrown away: the data are a plain `tf.data.Dataset`. What follows "
+                "is what an uninterrupted run would get only if the dataset gives the "
+                "same batches every time. `data.two_views` begins at any step.",
+                stacklevel=3,
+            )
         return dataset.repeat().skip(step)
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
