@@ -326,8 +326,8 @@ FAULTS = [
     # pretraining
     Fault(
         "pretraining/tc2/step.py",
-        "return self.objective.local_loss(*outputs",
-        "return self.objective(*outputs",
+        "return model.objective.local_loss(*outputs",
+        "return model.objective(*outputs",
         "pretraining/core/distribution_test.py::LocalTasksTest",
     ),
     Fault(
@@ -350,8 +350,8 @@ FAULTS = [
     ),
     Fault(
         "pretraining/tc2/step.py",
-        "calibrate(x, of_each)",
-        "calibrate(x, ops.zeros_like(of_each))",
+        "factors, x, of_each)",
+        "factors, x, ops.zeros_like(of_each))",
         "pretraining/tc2/tc2_pretrainer_test.py::LossTest",
     ),
     Fault(

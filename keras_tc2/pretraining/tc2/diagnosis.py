@@ -21,24 +21,21 @@ def diagnose(model, batch):
         calibrated = step.to_calibrate(model, forward)
         factors = model.calibrator and model.calibrator.factors(calibrated)
 
-        def of_each_task(transfer, factors, num_steps):
+        def of_each_task(factors, num_steps):
             """Values alone are of interest, so first order does."""
             inner_loop = {**model.inner_loop, "num_steps": num_steps, "order": 1}
-            return transfer.of_each_task(
-                forward, order, factors, training=True, **inner_loop
+            return step.of_each_task(
+                model, forward, order, factors, training=True, **inner_loop
             )
 
         # Gradients and inner losses are those before the first step.
-        tasks = of_each_task(model.transfer, factors, max(1, model.num_inner_steps))
+        tasks = of_each_task(factors, max(1, model.num_inner_steps))
         found = {"gradient_cosines": pairwise_cosines(tasks["inner_gradients"])}
         if model.num_inner_steps and model.transfer_weight:
             gaps = tasks["outer_loss"] - tasks["inner_loss"]
             found["transfer_gap"] = ops.mean(gaps)
         if model.calibrator:
-            plain = step.Transfer(
-                model.scope, None, None, model.objective, model.partners
-            )
-            uncalibrated = of_each_task(plain, None, 1)
+            uncalibrated = of_each_task(None, 1)
             weights = step.weights_of(model, factors, calibrated, order, len(views))
             regularizers = model.calibrator.regularizers(factors, calibrated, weights)
             found |= {
@@ -87,14 +84,20 @@ def _gradients(model, views, task_ids, halves):
         factors = model.calibrator and model.calibrator.factors(
             step.to_calibrate(model, forward)
         )
-        tasks = model.transfer.tasks(forward, order)
+        tasks = step.split(model, forward, order)
         size = len(views[0]) // model.num_tasks // halves
         found = []
         for half, s in itertools.product(range(halves), range(model.num_tasks)):
             # Every other image: a rule may sort a task's images by how typical.
             images = slice(half, half + size * halves, halves)
             part = keras.tree.map_structure(operator.itemgetter((s, images)), tasks)
-            found.append(model.transfer.gradients(forward, factors, part, s))
+            _, gradients = bilevel.value_and_gradients(
+                lambda weights, part=part, s=s: step.task_loss(
+                    model, factors, weights, part, s, forward.groups, True
+                ),
+                model.scope.weights(),
+            )
+            found.append(gradients)
     flat = [
         ops.concatenate([ops.reshape(g, -1) for g in gradients]) for gradients in found
     ]

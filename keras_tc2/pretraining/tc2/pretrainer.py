@@ -1,6 +1,5 @@
 """Task Conflict Calibration: the two-stage bi-level pretrainer."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -244,13 +243,6 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 shape = self.projector.compute_output_shape(shape)
             self.calibrator.build((None, shape[-1]), (None,))
         self.scope = SCOPES[inner_scope](self.encoder, self.projector, self.head)
-        self.transfer = step.Transfer(
-            self.scope,
-            self.calibrator,
-            self.calibrated_part,
-            self.objective,
-            self.partners,
-        )
         self._check_second_order()
         self.built = True
 
@@ -324,11 +316,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
                 "fewer tasks."
             )
 
-    def compute_losses(
-        self, batch: Batch, *, training: bool = True
-    ) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
-        """Every part of the outer loss, and the embeddings of the first two views."""
-        return step.losses(self, batch, training)
+    compute_losses = step.compute_losses
 
     def diagnose(self, *batch: Any) -> dict[str, Tensor]:
         """What the tasks of a batch do to one another; changes nothing.

@@ -7,24 +7,31 @@
 Symbols are those of `docs/method.md`.
 """
 
-import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_tc2 import bilevel
+from keras_tc2.annotations import Tensor
 from keras_tc2.bilevel.task_assignment import checked_order
 from keras_tc2.bilevel.transfer import mean_off_diagonal, pairwise_cosines
+from keras_tc2.pretraining.core.batch import Batch
 from keras_tc2.pretraining.core.forward import call_layers, map_groups
 
 
-def losses(model, batch, training):
+def compute_losses(
+    model: Any, batch: Batch, *, training: bool = True
+) -> tuple[dict[str, Tensor], Sequence[Tensor]]:
     """Every part of the outer loss, and the embeddings of the first two views.
+
+    The method `compute_losses` of `TC2Pretrainer`.
 
     Args:
         model: `TC2Pretrainer`.
         batch: `Batch`.
-        training: bool.
+        training: bool. Defaults to `True`.
 
     Returns:
         `(losses, embeddings)`, as `Pretrainer.compute_losses`.
@@ -79,41 +86,24 @@ def to_calibrate(model, forward):
 
 
 def base_loss(model, forward, factors, order, training):
-    """ℓ(batch; θ), of calibrated embeddings if `calibrate_base` says so."""
-    outputs = forward.outputs
-    if model.calibrate_base:
-        parts = getattr(forward, model.calibrated_part)
-        outputs = calibrated_outputs(
-            parts,
-            forward.groups,
-            model.scope.layers_after(model.calibrated_part),
-            functools.partial(model.calibrator.calibrate, factors),
-            bilevel.task_of_each(order, parts[0].shape[0], model.num_tasks),
-            training,
-        )
-    return model.objective(*outputs, targets=forward.targets)
+    """ℓ(batch; θ), of calibrated embeddings if `calibrate_base` says so.
 
-
-def calibrated_outputs(parts, groups, layers, calibrate, tasks, training):
-    """What `Forward.outputs` is, of calibrated features or embeddings.
-
-    The moving statistics of the layers stay those of the uncalibrated ones.
-
-    Args:
-        parts: list of tensors `(batch, dim)`, one a view: what is calibrated.
-        groups: list of ints, see `map_groups`.
-        layers: the built layers from there to the outputs.
-        calibrate: callable of a tensor `(views * batch, dim)` and the task of each row.
-        tasks: int tensor `(batch,)`, the task of each image.
-        training: bool.
+    The moving statistics of the layers after them stay those of the uncalibrated ones.
     """
+    if not model.calibrate_base:
+        return model.objective(*forward.outputs, targets=forward.targets)
+    parts = getattr(forward, model.calibrated_part)
+    tasks = bilevel.task_of_each(order, parts[0].shape[0], model.num_tasks)
+    layers = model.scope.layers_after(model.calibrated_part)
     weights = [v.value for layer in layers for v in layer.trainable_variables]
 
-    def outputs(x):
+    def calibrated_outputs(x):
         of_each = ops.concatenate([tasks] * (x.shape[0] // tasks.shape[0]), axis=0)
-        return call_layers(layers, weights, calibrate(x, of_each), training=training)
+        calibrated = model.calibrator.calibrate(factors, x, of_each)
+        return call_layers(layers, weights, calibrated, training=training)
 
-    return map_groups(outputs, parts, groups)
+    outputs = map_groups(calibrated_outputs, parts, forward.groups)
+    return model.objective(*outputs, targets=forward.targets)
 
 
 def weights_of(model, factors, embeddings, order, num_views):
@@ -128,18 +118,11 @@ def weights_of(model, factors, embeddings, order, num_views):
 
 def transfer_losses(model, forward, order, factors, training):
     """The outer loss, and what is measured on the way to it."""
-    arguments = forward, order, factors, training
     # Evaluation takes no derivative, so there are no activations to save on.
-    if model.scope.vectorized or model.logs_cosine or not training:
-        transfer = model.transfer.of_each_task(*arguments, **model.inner_loop)
-    else:
-        optimizer = getattr(model, "optimizer", None)
-        transfer = model.transfer.one_by_one(
-            *arguments,
-            variables=model.trainable_variables,
-            scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
-            **model.inner_loop,
-        )
+    at_once = model.scope.vectorized or model.logs_cosine or not training
+    transfer = (of_each_task if at_once else one_by_one)(
+        model, forward, order, factors, training, **model.inner_loop
+    )
     found = {
         name: ops.mean(transfer[name])
         for name in ("outer_loss", "inner_loss")
@@ -151,104 +134,77 @@ def transfer_losses(model, forward, order, factors, training):
     return found
 
 
-class Transfer:
-    """The loss of a task under fast weights, and its transfer to the partners.
+def of_each_task(model, forward, image_order, factors, training, **inner_loop):
+    """All tasks at once; see `bilevel.transfer_losses`.
 
     Args:
-        scope: one of `SCOPES`, what the inner step adapts.
-        calibrator: `TaskCalibrator`, or `None`.
-        calibrated_part: `"features"` or `"embeddings"`, what it calibrates.
-        objective: `Objective`.
-        partners: int array `(num_tasks, num_partners)`.
+        model: `TC2Pretrainer`.
+        forward: `Forward` of the batch.
+        image_order: int tensor `(batch,)`, the images sorted by task, or `None`.
+        factors: float tensor `(num_factors, dim)`; `None` for no calibration.
+        training: bool.
+        **inner_loop: arguments of `bilevel.adapt`.
     """
+    return bilevel.transfer_losses(
+        lambda *arguments: task_loss(
+            model, factors, *arguments, forward.groups, training
+        ),
+        model.scope.weights(),
+        split(model, forward, image_order),
+        model.partners,
+        vectorized=model.scope.vectorized,
+        **inner_loop,
+    )
 
-    def __init__(self, scope, calibrator, calibrated_part, objective, partners):
-        self.scope = scope
-        self.calibrator = calibrator
-        self.calibrated_part = calibrated_part
-        self.objective = objective
-        self.partners = partners
 
-    def of_each_task(self, forward, image_order, factors, training, **inner_loop):
-        """All tasks at once; see `bilevel.transfer_losses`.
+def one_by_one(model, forward, image_order, factors, training, **inner_loop):
+    """With the memory of one task; see `bilevel.mean_transfer_losses`.
 
-        Args:
-            forward: `Forward` of the batch.
-            image_order: int tensor `(batch,)`, the images sorted by task, or `None`.
-            factors: float tensor `(num_factors, dim)`, or `None`.
-            training: bool.
-            **inner_loop: arguments of `bilevel.adapt`.
-        """
-        return bilevel.transfer_losses(
-            lambda *arguments: self._loss(
-                factors, *arguments, forward.groups, training
-            ),
-            self.scope.weights(),
-            self.tasks(forward, image_order),
-            self.partners,
-            vectorized=self.scope.vectorized,
-            **inner_loop,
+    For a scope that starts from the views, which need no derivative. Arguments as of
+    `of_each_task`.
+    """
+    variables = model.trainable_variables
+    optimizer = getattr(model, "optimizer", None)
+
+    def under(values, function):
+        mapping = list(zip(variables, values[: len(variables)], strict=True))
+        with keras.StatelessScope(mapping):
+            return function()
+
+    def loss(values, *arguments):
+        given = None if factors is None else values[-1]
+        return under(
+            values,
+            lambda: task_loss(model, given, *arguments, forward.groups, training),
         )
 
-    def one_by_one(
-        self, forward, image_order, factors, training, *, variables, scale, **inner_loop
-    ):
-        """With the memory of one task; see `bilevel.mean_transfer_losses`.
+    return bilevel.mean_transfer_losses(
+        loss,
+        lambda values: under(values, model.scope.weights),
+        [*variables] if factors is None else [*variables, factors],
+        split(model, forward, image_order),
+        model.partners,
+        scale=optimizer.scale_loss(1.0) if optimizer else 1.0,
+        **inner_loop,
+    )
 
-        For a scope that starts from the views, which need no derivative.
 
-        Args:
-            variables: list of all trainable variables, which the loss is
-                differentiated by.
-            scale: scalar, the loss scale of the optimizer.
-        """
+def split(model, forward, order):
+    """The batch cut into tasks: tensors `(num_tasks, images, ...)`."""
+    tasks = {"inputs": model.scope.inputs(forward)}
+    if forward.targets is not None:
+        tasks["targets"] = forward.targets
+    return bilevel.split_tasks(tasks, order, model.num_tasks)
 
-        def under(values, function):
-            mapping = list(zip(variables, values[: len(variables)], strict=True))
-            with keras.StatelessScope(mapping):
-                return function()
 
-        def loss(values, *arguments):
-            return under(
-                values,
-                lambda: self._loss(values[-1], *arguments, forward.groups, training),
-            )
-
-        return bilevel.mean_transfer_losses(
-            loss,
-            lambda values: under(values, self.scope.weights),
-            [*variables, ops.zeros(()) if factors is None else factors],
-            self.tasks(forward, image_order),
-            self.partners,
-            scale=scale,
-            **inner_loop,
+def task_loss(model, factors, weights, task, task_index, groups, training):
+    """ℓ(T_s; θ, φ), the objective on a task; calibrated if there are `factors`."""
+    calibrate = {}
+    if factors is not None:
+        calibrate[model.calibrated_part] = lambda x: model.calibrator.calibrate(
+            factors, x, task_index
         )
-
-    def gradients(self, forward, factors, task, task_index):
-        """∇ℓ(T_s; θ, φ) by what the inner step adapts, of a task or a part of it."""
-        _, gradients = bilevel.value_and_gradients(
-            lambda weights: self._loss(
-                factors, weights, task, task_index, forward.groups, True
-            ),
-            self.scope.weights(),
-        )
-        return gradients
-
-    def tasks(self, forward, image_order):
-        """The batch cut into tasks: tensors `(num_tasks, images, ...)`."""
-        tasks = {"inputs": self.scope.inputs(forward)}
-        if forward.targets is not None:
-            tasks["targets"] = forward.targets
-        return bilevel.split_tasks(tasks, image_order, len(self.partners))
-
-    def _loss(self, factors, weights, task, task_index, groups, training):
-        """ℓ(T_s; θ, φ), the objective on a task whose embeddings are calibrated."""
-        calibrate = {}
-        if self.calibrator:
-            calibrate[self.calibrated_part] = lambda x: self.calibrator.calibrate(
-                factors, x, task_index
-            )
-        outputs = self.scope.outputs(
-            weights, task["inputs"], groups, training, calibrate=calibrate
-        )
-        return self.objective.local_loss(*outputs, targets=task.get("targets"))
+    outputs = model.scope.outputs(
+        weights, task["inputs"], groups, training, calibrate=calibrate
+    )
+    return model.objective.local_loss(*outputs, targets=task.get("targets"))
