@@ -31,7 +31,6 @@ ROOMS = [
     cli,
     data,
     encoders,
-    hub,
     layers,
     objectives,
     optimizers,
@@ -76,7 +75,7 @@ def functions(room):
 
 class NamesTest(TestCase):
     @pytest.mark.parametrize(
-        "room", [keras_tc2, *ROOMS], ids=lambda room: room.__name__
+        "room", [keras_tc2, hub, *ROOMS], ids=lambda room: room.__name__
     )
     def test_completion_offers_what_is_public_and_nothing_else(self, room):
         assert dir(room) == sorted(room.__all__)

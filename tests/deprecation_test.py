@@ -50,6 +50,35 @@ class OldNamesTest(TestCase):
             _ = module.e
 
 
+# What `__all__` of these rooms held in 0.2.0.
+PUBLIC_IN_0_2 = {
+    "bilevel": """SOLVERS BlockAssignment ClusterAssignment GivenAssignment
+        Hypergradient TaskAssignment TaskConflict adapt checked_order
+        conjugate_gradient finite_difference first_order get_task_assignment
+        mean_off_diagonal mean_transfer_losses neumann pairwise_cosines partners
+        proximal_hypergradient split_tasks task_of_each transfer_losses unrolled
+        value_and_gradients""",
+    "hub": """CARD_FILE CLASSIFIER_FOLDER CONFIG_FILE MAX_LIST PICTURES_FOLDER
+        PRETRAINER_FOLDER SAFETENSORS_FILE WEIGHTS_FILE ConfigError FolderError
+        HubError NotAnEncoderError UnsafeFileError WeightsError as_model
+        build_with_weights card_text check_plain fetch_folder push_folder read_config
+        save_weights write_card write_config write_safetensors""",
+}
+
+
+class RoomsTest(TestCase):
+    @pytest.mark.parametrize("room", PUBLIC_IN_0_2)
+    def test_every_name_of_the_last_release_is_public_or_warns(self, room):
+        module = getattr(tc2, room)
+        for name in PUBLIC_IN_0_2[room].split():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                assert getattr(module, name) is not None
+            assert [each.category for each in caught] == [DeprecationWarning] * (
+                name not in module.__all__
+            )
+
+
 class OldArgumentsTest(TestCase):
     def test_an_old_argument_works_and_says_what_to_write(self):
         message = r"`step\(lr=\)` is deprecated.*write `learning_rate=` instead"

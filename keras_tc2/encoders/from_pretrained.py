@@ -1,9 +1,9 @@
 """Loading a published encoder."""
 
-from keras_tc2 import hub
 from keras_tc2.annotations import PathLike
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.pretrained import load_folder
+from keras_tc2.hub.fetch import fetch_folder
 
 
 def from_pretrained(
@@ -55,7 +55,7 @@ def from_pretrained(
         encoder = keras_tc2.from_pretrained(folder, trainable=False)
     ```
     """
-    folder = hub.fetch_folder(
+    folder = fetch_folder(
         repo_id_or_folder,
         revision=revision,
         token=token,

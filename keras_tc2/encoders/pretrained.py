@@ -8,11 +8,14 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from keras_tc2 import hub
 from keras_tc2.encoders.arguments import image_shape
 from keras_tc2.encoders.encoder import Encoder, checked_value_range
 from keras_tc2.encoders.recipe import network_of
 from keras_tc2.encoders.registry import builder_named, complete_arguments
+from keras_tc2.hub import files
+from keras_tc2.hub.config_file import check_plain, read_config, write_config
+from keras_tc2.hub.errors import ConfigError
+from keras_tc2.hub.weights import build_with_weights, save_weights
 from keras_tc2.version import __version__
 
 CONFIG_KEYS = [
@@ -44,9 +47,9 @@ def save_pretrained(encoder, folder):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
         # The network alone: a compiled encoder would add its optimizer.
-        weights_sha256 = hub.save_weights(encoder.network, unfinished)
-        hub.write_config(unfinished, hub.CONFIG_FILE, _config(encoder, weights_sha256))
-        for name in (hub.WEIGHTS_FILE, hub.CONFIG_FILE):
+        weights_sha256 = save_weights(encoder.network, unfinished)
+        write_config(unfinished, files.CONFIG_FILE, _config(encoder, weights_sha256))
+        for name in (files.WEIGHTS_FILE, files.CONFIG_FILE):
             os.replace(pathlib.Path(unfinished, name), folder / name)
 
 
@@ -55,16 +58,16 @@ def load_folder(folder, *, trainable):
 
     Builds by the registry, from checked arguments, and only then reads weights.
     """
-    config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
+    config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
     recipe, value_range = _checked_recipe(config)
-    encoder = hub.build_with_weights(
+    encoder = build_with_weights(
         lambda: Encoder(**network_of(recipe), value_range=value_range),
         folder,
         sha256=config["weights_sha256"],
         model_of=operator.attrgetter("network"),
     )
     if encoder.feature_dim != config["feature_dim"]:
-        raise hub.ConfigError(
+        raise ConfigError(
             f"The config says {config['feature_dim']} features; its encoder gives "
             f"{encoder.feature_dim}."
         )
@@ -81,7 +84,7 @@ def _config(encoder, weights_sha256):
         for key, value in recipe["arguments"].items()
     }
     for key, value in arguments.items():
-        hub.check_plain(key, value)
+        check_plain(key, value)
     return {
         "builder": recipe["builder"],
         "arguments": arguments,
@@ -105,20 +108,20 @@ def _config(encoder, weights_sha256):
 
 def _checked_recipe(config):
     """The recipe that a stranger's config describes, and its value range."""
-    name = hub.check_plain("builder", config["builder"])
+    name = check_plain("builder", config["builder"])
     size, preprocessing = config["input_size"], config["preprocessing"]
     if not isinstance(size, list) or len(size) != 2:
-        raise hub.ConfigError(f"`input_size` must be [height, width], not {size!r}.")
+        raise ConfigError(f"`input_size` must be [height, width], not {size!r}.")
     statistics = ["channel_mean", "channel_std"]
     if not isinstance(preprocessing, dict) or sorted(preprocessing) != statistics:
-        raise hub.ConfigError(f"`preprocessing` must hold {statistics} alone.")
+        raise ConfigError(f"`preprocessing` must hold {statistics} alone.")
     if not isinstance(config["arguments"], dict):
-        raise hub.ConfigError("`arguments` must be a JSON object.")
+        raise ConfigError("`arguments` must be a JSON object.")
     training = config["training"]
     if training is not None and not isinstance(training, dict):
-        raise hub.ConfigError("`training` must be a JSON object or null.")
+        raise ConfigError("`training` must be a JSON object or null.")
     arguments = {
-        key: hub.check_plain(key, value) for key, value in config["arguments"].items()
+        key: check_plain(key, value) for key, value in config["arguments"].items()
     }
     try:
         builder_named(name)
@@ -132,12 +135,12 @@ def _checked_recipe(config):
             _statistics("value_range", config["value_range"])
         )
     except (ValueError, TypeError) as error:
-        raise hub.ConfigError(f"{hub.CONFIG_FILE}: {error}") from error
+        raise ConfigError(f"{files.CONFIG_FILE}: {error}") from error
     return recipe, value_range
 
 
 def _statistics(name, values):
-    return None if values is None else _numbers(hub.check_plain(name, values))
+    return None if values is None else _numbers(check_plain(name, values))
 
 
 def _numbers(values):

@@ -4,8 +4,12 @@ import pathlib
 import shutil
 import tempfile
 
-from keras_tc2 import hub
 from keras_tc2.encoders.pretrained import CONFIG_KEYS
+from keras_tc2.hub import files
+from keras_tc2.hub.card import card_text, write_card
+from keras_tc2.hub.config_file import read_config
+from keras_tc2.hub.push import push_folder
+from keras_tc2.hub.safetensors_file import write_safetensors
 
 
 def push_to_hub(published, repo_id, *, dry_run, contents, push):
@@ -16,7 +20,7 @@ def push_to_hub(published, repo_id, *, dry_run, contents, push):
         repo_id: str.
         dry_run: `None`, or the folder to write to in place of pushing.
         contents: dict, the keyword arguments of `write_publication`.
-        push: dict, the keyword arguments of `hub.push_folder`.
+        push: dict, the keyword arguments of `push_folder`.
 
     Returns:
         str, the URL of the commit, or the folder of a dry run.
@@ -31,7 +35,7 @@ def push_to_hub(published, repo_id, *, dry_run, contents, push):
         return str(folder)
     with tempfile.TemporaryDirectory() as folder:
         write_publication(published, folder, repo_id=repo_id, **contents)
-        return hub.push_folder(folder, repo_id, **push)
+        return push_folder(folder, repo_id, **push)
 
 
 def write_publication(
@@ -66,28 +70,28 @@ def write_publication(
         )
     published.save_pretrained(folder)
     encoder = getattr(published, "encoder", published)
-    weight_files = [hub.WEIGHTS_FILE]
+    weight_files = [files.WEIGHTS_FILE]
     if safetensors:
-        hub.write_safetensors(encoder.network, folder / hub.SAFETENSORS_FILE)
-        weight_files.append(hub.SAFETENSORS_FILE)
+        write_safetensors(encoder.network, folder / files.SAFETENSORS_FILE)
+        weight_files.append(files.SAFETENSORS_FILE)
     classes = None
     if encoder is not published:
         classes = published.classes or list(range(published.head.num_classes))
-        weight_files.append(f"{hub.CLASSIFIER_FOLDER}/{hub.WEIGHTS_FILE}")
+        weight_files.append(f"{files.CLASSIFIER_FOLDER}/{files.WEIGHTS_FILE}")
     if include_pretrainer is not None:
-        include_pretrainer.save_pretrainer_parts(folder / hub.PRETRAINER_FOLDER)
+        include_pretrainer.save_pretrainer_parts(folder / files.PRETRAINER_FOLDER)
     if pictures:
-        (folder / hub.PICTURES_FOLDER).mkdir()
+        (folder / files.PICTURES_FOLDER).mkdir()
     for picture in pictures:
-        shutil.copyfile(picture, folder / hub.PICTURES_FOLDER / picture.name)
-    text = hub.card_text(
-        hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS),
+        shutil.copyfile(picture, folder / files.PICTURES_FOLDER / picture.name)
+    text = card_text(
+        read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS),
         repo_id=repo_id,
         license=license,
         card_data=card_data,
         transfer_report=transfer_report,
-        pictures=[f"{hub.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
+        pictures=[f"{files.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
         weight_files=weight_files,
         classes=classes,
     )
-    hub.write_card(folder / hub.CARD_FILE, text)
+    write_card(folder / files.CARD_FILE, text)

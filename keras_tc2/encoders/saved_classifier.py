@@ -2,10 +2,13 @@
 
 import pathlib
 
-from keras_tc2 import hub
 from keras_tc2.encoders.classifier import Classifier
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.pretrained import load_folder, save_pretrained
+from keras_tc2.hub import files
+from keras_tc2.hub.config_file import check_plain, read_config, write_config
+from keras_tc2.hub.fetch import fetch_folder
+from keras_tc2.hub.weights import as_model, build_with_weights, save_weights
 from keras_tc2.layers.classification_head import ClassificationHead
 
 CONFIG_KEYS = ["num_classes", "standardize", "classes", "weights_sha256"]
@@ -23,47 +26,45 @@ def save_classifier(classifier, folder):
             ' `classifier.save("classifier.keras")` keeps any other.'
         )
     for name in classifier.classes or []:
-        hub.check_plain("classes", name)
+        check_plain("classes", name)
     save_pretrained(classifier.encoder, folder)
-    folder = pathlib.Path(folder, hub.CLASSIFIER_FOLDER)
+    folder = pathlib.Path(folder, files.CLASSIFIER_FOLDER)
     folder.mkdir(exist_ok=True)
     content = {
         "num_classes": classifier.head.num_classes,
         "standardize": classifier.head.standardize,
         "classes": classifier.classes,
-        "weights_sha256": hub.save_weights(_head(classifier), folder),
+        "weights_sha256": save_weights(_head(classifier), folder),
     }
-    hub.write_config(folder, hub.CONFIG_FILE, content)
+    write_config(folder, files.CONFIG_FILE, content)
 
 
 def load_classifier(repo_id_or_folder, *, trainable, **request):
-    """See `Classifier.from_pretrained`; `request` as of `hub.fetch_folder`."""
-    folder = hub.fetch_folder(
-        repo_id_or_folder, parts=[hub.CLASSIFIER_FOLDER], **request
-    )
+    """See `Classifier.from_pretrained`; `request` as of `fetch_folder`."""
+    folder = fetch_folder(repo_id_or_folder, parts=[files.CLASSIFIER_FOLDER], **request)
     encoder = load_folder(folder, trainable=trainable)
     encoder.source = str(repo_id_or_folder)
-    folder = folder / hub.CLASSIFIER_FOLDER
-    if not (folder / hub.CONFIG_FILE).exists():
+    folder = folder / files.CLASSIFIER_FOLDER
+    if not (folder / files.CONFIG_FILE).exists():
         raise FileNotFoundError(
             f"{str(repo_id_or_folder)!r} holds an encoder without a classifier. "
             "`transfer.fine_tune` makes one of it, "
             "`Classifier(encoder, num_classes)` an untrained one."
         )
-    config = hub.read_config(folder, hub.CONFIG_FILE, keys=CONFIG_KEYS)
+    config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
 
     def build():
         head = ClassificationHead(
-            hub.check_plain("num_classes", config["num_classes"]),
+            check_plain("num_classes", config["num_classes"]),
             standardize=bool(config["standardize"]),
             name="head",
         )
         classes = config["classes"]
         if classes is not None:
-            classes = hub.check_plain("classes", classes)
+            classes = check_plain("classes", classes)
         return Classifier(encoder, head, classes=classes)
 
-    classifier = hub.build_with_weights(
+    classifier = build_with_weights(
         build, folder, sha256=config["weights_sha256"], model_of=_head
     )
     classifier.trainable = trainable
@@ -72,4 +73,4 @@ def load_classifier(repo_id_or_folder, *, trainable, **request):
 
 def _head(classifier):
     """The head as a model."""
-    return hub.as_model(head=classifier.head)
+    return as_model(head=classifier.head)

@@ -1,6 +1,8 @@
 """The augmentation of a published pretrainer as plain JSON, and back."""
 
-from keras_tc2 import augment, hub
+from keras_tc2 import augment
+from keras_tc2.hub.config_file import MAX_LIST, check_plain
+from keras_tc2.hub.errors import ConfigError
 
 CLASSES = {
     cls.__name__: cls
@@ -37,7 +39,7 @@ def described(augmentation):
             arguments[key] = described(getattr(augmentation, key))
         else:
             value = list(value) if isinstance(value, tuple) else value
-            arguments[key] = hub.check_plain(key, value)
+            arguments[key] = check_plain(key, value)
     return {"name": type(augmentation).__name__, "arguments": arguments}
 
 
@@ -48,24 +50,22 @@ def made(description, nesting=0):
         keras_tc2.hub.ConfigError: if it describes anything else.
     """
     if nesting > MAX_NESTING:
-        raise hub.ConfigError("`augmentation` is nested too deeply.")
-    if isinstance(description, list) and len(description) <= hub.MAX_LIST:
+        raise ConfigError("`augmentation` is nested too deeply.")
+    if isinstance(description, list) and len(description) <= MAX_LIST:
         return [made(part, nesting + 1) for part in description]
     if not isinstance(description, dict) or set(description) != KEYS:
-        raise hub.ConfigError(
+        raise ConfigError(
             "`augmentation` must hold a name and arguments alone, or a list of these."
         )
     name, arguments = description["name"], description["arguments"]
     if name not in list(CLASSES) or not isinstance(arguments, dict):
-        raise hub.ConfigError(
+        raise ConfigError(
             f"`augmentation` must be made of {', '.join(CLASSES)}. "
             f"Received: {str(name)[:99]}"
         )
     return CLASSES[name](
         **{
-            key: made(value, nesting + 1)
-            if key in PARTS
-            else hub.check_plain(key, value)
+            key: made(value, nesting + 1) if key in PARTS else check_plain(key, value)
             for key, value in arguments.items()
         }
     )

@@ -3,9 +3,14 @@
 import pathlib
 from typing import Any, Self
 
-from keras_tc2 import bilevel, hub, objectives
+from keras_tc2 import bilevel, objectives
 from keras_tc2.annotations import PathLike
 from keras_tc2.encoders import from_pretrained
+from keras_tc2.hub import files
+from keras_tc2.hub.config_file import check_plain, read_config, write_config
+from keras_tc2.hub.errors import ConfigError
+from keras_tc2.hub.fetch import fetch_folder
+from keras_tc2.hub.weights import as_model, build_with_weights, save_weights
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining.core import saved_augmentation
 
@@ -71,8 +76,8 @@ class SavedPretrainer:
             content["augmentation"] = saved_augmentation.described(self.augmentation)
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        content["weights_sha256"] = hub.save_weights(_parts(self), folder)
-        hub.write_config(folder, hub.CONFIG_FILE, content)
+        content["weights_sha256"] = save_weights(_parts(self), folder)
+        write_config(folder, files.CONFIG_FILE, content)
 
     @classmethod
     def from_pretrained(
@@ -109,29 +114,29 @@ class SavedPretrainer:
             keras_tc2.hub.HubError: as `from_pretrained`.
             keras_tc2.hub.FolderError: likewise.
         """
-        folder = hub.fetch_folder(
+        folder = fetch_folder(
             repo_id_or_folder,
             revision=revision,
             token=token,
             cache_dir=cache_dir,
             force_download=force_download,
             local_files_only=local_files_only,
-            parts=[hub.PRETRAINER_FOLDER],
+            parts=[files.PRETRAINER_FOLDER],
         )
         encoder = from_pretrained(folder, trainable=trainable)
-        folder = folder / hub.PRETRAINER_FOLDER
-        if not (folder / hub.CONFIG_FILE).exists():
+        folder = folder / files.PRETRAINER_FOLDER
+        if not (folder / files.CONFIG_FILE).exists():
             raise FileNotFoundError(
                 f"{str(repo_id_or_folder)!r} holds an encoder without its pretrainer. "
                 "Publish it with `include_pretrainer=pretrainer`, or make a new "
                 f"{cls.__name__} around the encoder."
             )
-        config = hub.read_config(
-            folder, hub.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
+        config = read_config(
+            folder, files.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
         )
         if config["pretrainer"] != cls.__name__:
-            name = hub.check_plain("pretrainer", config["pretrainer"])
-            raise hub.ConfigError(
+            name = check_plain("pretrainer", config["pretrainer"])
+            raise ConfigError(
                 f"The pretrainer in {folder} is a {name}, not a {cls.__name__}."
             )
 
@@ -149,7 +154,7 @@ class SavedPretrainer:
                 )
             return cls(encoder, objective=objective, projector=projector, **arguments)
 
-        return hub.build_with_weights(
+        return build_with_weights(
             build, folder, sha256=config["weights_sha256"], model_of=_parts
         )
 
@@ -157,7 +162,7 @@ class SavedPretrainer:
 def _parts(pretrainer):
     """The parts of a pretrainer as one model."""
     found = {name: getattr(pretrainer, name, None) for name in PARTS}
-    return hub.as_model(**{n: part for n, part in found.items() if part is not None})
+    return as_model(**{n: part for n, part in found.items() if part is not None})
 
 
 def _objectives():
@@ -180,24 +185,24 @@ def _described(part, classes):
 
 def _plain(arguments):
     return {
-        key: hub.check_plain(key, list(value) if isinstance(value, tuple) else value)
+        key: check_plain(key, list(value) if isinstance(value, tuple) else value)
         for key, value in arguments.items()
     }
 
 
 def _checked(name, arguments):
     if not isinstance(arguments, dict):
-        raise hub.ConfigError(f"`{name}` must be a JSON object.")
-    return {key: hub.check_plain(key, value) for key, value in arguments.items()}
+        raise ConfigError(f"`{name}` must be a JSON object.")
+    return {key: check_plain(key, value) for key, value in arguments.items()}
 
 
 def _made(name, description, classes):
     """An object of one of `classes`, from what `_described` wrote."""
     if not isinstance(description, dict) or set(description) != {"name", "arguments"}:
-        raise hub.ConfigError(f"`{name}` must hold a name and arguments alone.")
+        raise ConfigError(f"`{name}` must hold a name and arguments alone.")
     by_name = {cls.__name__: cls for cls in classes}
     if description["name"] not in list(by_name):
-        raise hub.ConfigError(
+        raise ConfigError(
             f"`{name}` must be one of {', '.join(by_name)}. "
             f"Received: {str(description['name'])[:99]}"
         )
