@@ -59,11 +59,11 @@ def device():
 def machine():
     """Where and of what the numbers are."""
     # Here, since some benchmarks start processes before they load TensorFlow.
-    from keras_tc2 import provenance
+    from keras_tc2.callbacks.run_facts import commit, processor
 
     return {
-        "commit": provenance.commit(),
-        "cpu": provenance.processor(),
+        "commit": commit(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "device": device(),
         "python": platform.python_version(),

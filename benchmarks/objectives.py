@@ -32,6 +32,7 @@ import tensorflow as tf
 from absl import app, flags
 
 import keras_tc2 as tc2
+from keras_tc2.callbacks.run_facts import machine
 
 DATA = pathlib.Path(__file__).parent.parent / "examples" / "data"
 DATASETS = ["fashion_mnist_subset", "mnist_subset"]
@@ -217,7 +218,7 @@ def settings():
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
         },
-        "machine": tc2.provenance.machine(),
+        "machine": machine(),
     }
 
 

@@ -37,7 +37,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 from bissl_report import ARMS, label, table
-from run_folder import check_settings, flag_values, provenance, write
+from run_folder import check_settings, commit, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
@@ -188,7 +188,7 @@ def run(arm, settings, seed, pretrainer, images, digits):
         "accuracy": tuned["accuracy"],
         "seconds_before_fine_tuning": round(seconds, 2),
         "logged": logged,
-        "commit": tc2.provenance.commit(),
+        "commit": commit(),
     }
 
 

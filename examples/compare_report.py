@@ -10,8 +10,7 @@ import pathlib
 
 import numpy as np
 from compare_arms import ALL_ARMS
-
-from keras_tc2.provenance import commit, machine
+from run_folder import commit, machine
 
 # The base arms whose scores tell what base SSL reaches in more time.
 TIMED_BASES = ("base", "base_equal_compute", "base_equal_time", "base_long")

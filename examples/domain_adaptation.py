@@ -27,7 +27,7 @@ import numpy as np
 from absl import app, flags, logging
 from compare_report import difference_cell
 from few_labels import load
-from run_folder import check_settings, flag_values, provenance, write
+from run_folder import check_settings, commit, flag_values, provenance, write
 
 import keras_tc2 as tc2
 from keras_tc2.reporting.markdown_table import markdown_table
@@ -141,7 +141,7 @@ def main(_):
                 continue
             record = {"arm": arm, "seed": seed}
             record["accuracy"] = accuracies(arm, encoder, sets, seed)
-            record["commit"] = tc2.provenance.commit()
+            record["commit"] = commit()
             write(path, json.dumps(record, indent=1))
             print(arm, seed, record["accuracy"], flush=True)
         print(f"\n{report(folder)}", flush=True)

@@ -25,10 +25,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from absl import app, flags, logging
 from few_labels import differences, few, load, pretrained, table
-from run_folder import check_settings, flag_values, provenance, write
+from run_folder import check_settings, commit, flag_values, provenance, write
 from validation import last_fifth
 
-import keras_tc2 as tc2
 from keras_tc2.transfer import extract_features, fine_tune, linear_probe, merge
 
 SHAPE = (28, 28, 1)
@@ -187,7 +186,7 @@ def main(_):
                 for name, encoder in encoders.items()
             }
             record = {"labels_per_class": number, "seed": seed, "accuracy": rows}
-            record |= {"scaling": scaling, "commit": tc2.provenance.commit()}
+            record |= {"scaling": scaling, "commit": commit()}
             write(path, json.dumps(record, indent=1))
             means = {name: round(100 * mean(row), 1) for name, row in rows.items()}
             print(number, "a class, seed", seed, means, flush=True)

@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
+from run_folder import commit
 
 import keras_tc2 as tc2
 
@@ -247,7 +248,7 @@ def main(_):
             "datasets": [_DATASET.value],
             "seed": _SEED.value,
             "command": " ".join(["python", *sys.argv]),
-            "commit": tc2.provenance.commit() or "unknown",
+            "commit": commit() or "unknown",
         }
         model.encoder.save_pretrained(output_dir / "encoder")
         print(f"Encoder, history, logs and curves are in {output_dir}.")

@@ -24,7 +24,7 @@ import numpy as np
 from absl import app, flags, logging
 from compare_report import difference_cell
 from few_labels import DATA, pretrained
-from run_folder import check_settings, flag_values, provenance, write
+from run_folder import check_settings, commit, flag_values, provenance, write
 
 import keras_tc2 as tc2
 from keras_tc2.reporting.markdown_table import markdown_table
@@ -96,7 +96,7 @@ class Runs:
             accuracy.setdefault(row["dataset"], {})[row["protocol"]] = row["value"]
         record = {"arm": arm, "share": share, "seed": seed, "accuracy": accuracy}
         record["kept_of_each_class"] = np.bincount(self.classes[kept]).tolist()
-        record["commit"] = tc2.provenance.commit()
+        record["commit"] = commit()
         write(path, json.dumps(record, indent=1))
         print(name, accuracy, flush=True)
 

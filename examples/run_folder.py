@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import flags
 
 import keras_tc2 as tc2
+from keras_tc2.callbacks.run_facts import commit, machine
 
 
 def write(path, text):
@@ -48,8 +49,8 @@ def provenance():
     """Where the numbers come from."""
     return {
         "command": " ".join(["python", *sys.argv]),
-        "commit": tc2.provenance.commit(),
-        "machine": tc2.provenance.machine(),
+        "commit": commit(),
+        "machine": machine(),
         "keras_tc2": tc2.__version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,

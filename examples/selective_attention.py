@@ -27,7 +27,7 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 from few_labels import accuracies, differences, few, load, pretrained, table
-from run_folder import check_settings, flag_values, provenance, write
+from run_folder import check_settings, commit, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
@@ -176,7 +176,7 @@ def main(_):
             if _RESIDUAL.value:
                 rows |= residual.accuracies(labelled, test, seed)
             record = {"labels_per_class": number, "seed": seed, "accuracy": rows}
-            record["commit"] = tc2.provenance.commit()
+            record["commit"] = commit()
             write(path, json.dumps(record, indent=1))
             print(number, "a class, seed", seed, rows, flush=True)
             report(folder)

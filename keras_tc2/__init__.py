@@ -19,10 +19,10 @@ from keras_tc2 import (
     objectives,
     optimizers,
     pretraining,
-    provenance,
     recipes,
     transfer,
 )
+from keras_tc2 import provenance as provenance  # Deprecated.
 from keras_tc2.encoders import Classifier, Encoder, from_pretrained
 from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from keras_tc2.version import __version__
@@ -45,7 +45,6 @@ __all__ = [
     "objectives",
     "optimizers",
     "pretraining",
-    "provenance",
     "recipes",
     "transfer",
 ]

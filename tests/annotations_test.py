@@ -18,7 +18,6 @@ from keras_tc2 import (
     objectives,
     optimizers,
     pretraining,
-    provenance,
     recipes,
     transfer,
 )
@@ -35,7 +34,6 @@ ROOMS = [
     objectives,
     optimizers,
     pretraining,
-    provenance,
     recipes,
     transfer,
     transfer.merge,

@@ -63,6 +63,7 @@ PUBLIC_IN_0_2 = {
         HubError NotAnEncoderError UnsafeFileError WeightsError as_model
         build_with_weights card_text check_plain fetch_folder push_folder read_config
         save_weights write_card write_config write_safetensors""",
+    "provenance": "commit machine processor",
 }
 
 

@@ -237,7 +237,7 @@ def table(found, targets, rows):
 
 def main(_):
     """Writes the numbers and prints the tables."""
-    import keras_tc2 as tc2
+    from keras_tc2.callbacks.run_facts import commit, machine
 
     start = time.perf_counter()
     targets = {
@@ -275,8 +275,8 @@ def main(_):
         print(f"\n{target}: { ({k: v for k, v in one.items() if k != 'terms'}) }")
     result = {
         "command": " ".join(["python", *sys.argv]),
-        "commit": tc2.provenance.commit(),
-        "machine": tc2.provenance.machine(),
+        "commit": commit(),
+        "machine": machine(),
         "seconds": round(time.perf_counter() - start, 1),
         "num_encoders": len({row["encoder"] for row in rows}),
         "spearman": found,

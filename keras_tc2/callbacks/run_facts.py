@@ -1,13 +1,16 @@
 """What a reader must know of a run beside its numbers: model, optimizer, versions."""
 
+import os
+import pathlib
 import platform
+import subprocess
+import sys
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2 import provenance
 from keras_tc2.transfer.features.encoder_name import encoder_name
 from keras_tc2.version import __version__
 
@@ -47,10 +50,10 @@ def run_facts(model, *, params, num_epochs, seconds, begun):
         ),
         ("begun", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(begun))),
         ("versions", versions()),
-        ("machine", _machine()),
+        ("machine", ", ".join([machine(), *_gpus()])),
     ]
-    commit = provenance.commit()
-    return facts + ([("commit of the script", commit)] if commit else [])
+    known = commit()
+    return facts + ([("commit of the script", known)] if known else [])
 
 
 def versions():
@@ -63,6 +66,35 @@ def versions():
         "Python": platform.python_version(),
     }
     return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def commit():
+    """The short hash of the commit that the running script is at, as a str.
+
+    `None` outside a repository, or where there is no git.
+    """
+    folder = pathlib.Path(sys.argv[0]).resolve().parent
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return result.stdout.strip() or None
+
+
+def machine():
+    """Processor and number of cores, as a str."""
+    return f"{processor()}, {os.cpu_count()} cores"
+
+
+def processor():
+    """The processor's name, as a str."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":")[1].strip() for line in lines if line[:10] == "model name"]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def duration(seconds):
@@ -119,8 +151,7 @@ def _value(value):
     return str(value)
 
 
-def _machine():
+def _gpus():
     gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    names = [name.get("device_name", "GPU") for name in names]
-    return ", ".join([provenance.machine(), *names])
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [detail.get("device_name", "GPU") for detail in details]

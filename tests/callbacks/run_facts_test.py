@@ -3,11 +3,11 @@ import pathlib
 import subprocess
 import sys
 
-from keras_tc2 import provenance
+from keras_tc2.callbacks import run_facts
 from tests.test_case import TestCase
 
 
-class ProvenanceTest(TestCase):
+class RunFactsTest(TestCase):
     def test_commit_of_the_script_wherever_it_is_started(self, tmp_path, monkeypatch):
         def git(*arguments):
             who = ["-c", "user.name=me", "-c", "user.email=me@here"]
@@ -15,21 +15,21 @@ class ProvenanceTest(TestCase):
             return subprocess.run(command, check=True, capture_output=True).stdout
 
         monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py")])
-        assert provenance.commit() is None
+        assert run_facts.commit() is None
         git("init")
         git("commit", "--allow-empty", "--message=First")
-        commit = provenance.commit()
+        commit = run_facts.commit()
         assert len(commit) >= 7
         assert git("rev-parse", "HEAD").decode().startswith(commit)
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert provenance.commit() is None
+        assert run_facts.commit() is None
 
     def test_machine(self, monkeypatch):
-        name = provenance.processor()
-        assert name and provenance.machine() == f"{name}, {os.cpu_count()} cores"
+        name = run_facts.processor()
+        assert name and run_facts.machine() == f"{name}, {os.cpu_count()} cores"
 
         def refuse(path):
             raise FileNotFoundError(path)
 
         monkeypatch.setattr(pathlib.Path, "read_text", refuse)
-        assert provenance.processor()
+        assert run_facts.processor()
