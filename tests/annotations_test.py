@@ -3,6 +3,7 @@
 import inspect
 import pathlib
 
+import keras
 import pytest
 
 import keras_tc2
@@ -40,6 +41,8 @@ ROOMS = [
     transfer.scores,
     transfer.video,
 ]
+# What takes the options of a builder, or of the constructor of a class.
+FORWARDING = {"create", "BiSSLTrainer.from_pretrainer"}
 # Special methods that a caller writes arguments for.
 CALLED = {"__init__", "__call__"}
 
@@ -95,6 +98,15 @@ class AnnotationsTest(TestCase):
                 if name not in ("self", "cls") and not typed:
                     bare.append(f"{where}({name})")
         assert not bare
+
+    @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+    def test_options_are_spelled_out(self, room):
+        """But where they are Keras's, a builder's, or those of a constructor."""
+        for where, function in functions(room).items():
+            parameters = inspect.signature(function).parameters.values()
+            if any(each.kind is each.VAR_KEYWORD for each in parameters):
+                name = where.rpartition(".")[2]
+                assert hasattr(keras.Model, name) or where in FORWARDING, where
 
     def test_the_package_says_that_it_has_types(self):
         assert (pathlib.Path(keras_tc2.__file__).parent / "py.typed").is_file()

@@ -44,7 +44,17 @@ def task_of_each(order: Tensor | None, batch_size: int, num_tasks: int) -> Tenso
     return ops.cast(ops.argsort(order), "int32") // group_size
 
 
-def transfer_loss(task_loss, weights, own, partner_tasks, **inner_loop):
+def transfer_loss(
+    task_loss,
+    weights,
+    own,
+    partner_tasks,
+    *,
+    learning_rate,
+    num_steps,
+    order,
+    clipnorm,
+):
     """Adapts to one task, and judges the result by its partners.
 
     Args:
@@ -52,14 +62,19 @@ def transfer_loss(task_loss, weights, own, partner_tasks, **inner_loop):
         weights: list of tensors, θ.
         own: `(task, task_index)`: a nest of tensors, and an int.
         partner_tasks: the same of its partners, with one more axis in front.
-        **inner_loop: arguments of `adapt`.
+        learning_rate, num_steps, order, clipnorm: as of `adapt`.
 
     Returns:
         Dict of the scalar `outer_loss` and, if there are inner steps, the scalar
         `inner_loss` and `inner_gradients`, a list of tensors aligned with `weights`.
     """
     fast_weights, inner_loss, gradients = adapt(
-        lambda weights: task_loss(weights, *own), weights, **inner_loop
+        lambda weights: task_loss(weights, *own),
+        weights,
+        learning_rate=learning_rate,
+        num_steps=num_steps,
+        order=order,
+        clipnorm=clipnorm,
     )
     outer_losses = [
         task_loss(fast_weights, *_at(partner_tasks, i))
@@ -78,7 +93,10 @@ def transfer_losses(
     partners: Array,
     *,
     vectorized: bool,
-    **inner_loop: Any,
+    learning_rate: float,
+    num_steps: int,
+    order: int,
+    clipnorm: float | None = None,
 ) -> dict[str, Any]:
     """For each task s: adapts to s, then mean over its partners q of ℓ(T_q; θ_s).
 
@@ -90,7 +108,10 @@ def transfer_losses(
         vectorized: bool. Whether, in a graph, all tasks run as one batched
             computation, for small networks of matrix products, or one after the
             other, as they always do eagerly.
-        **inner_loop: arguments of `adapt`.
+        learning_rate: float; this and those below as of `adapt`.
+        num_steps: int >= 0.
+        order: `1` or `2`.
+        clipnorm: float > 0, or `None` for no bound. Defaults to `None`.
 
     Returns:
         Dict of float tensors with an axis of length `num_tasks` in front: `outer_loss`
@@ -118,7 +139,15 @@ def transfer_losses(
     """
 
     def transfer(elements):
-        return transfer_loss(task_loss, weights, *elements, **inner_loop)
+        return transfer_loss(
+            task_loss,
+            weights,
+            *elements,
+            learning_rate=learning_rate,
+            num_steps=num_steps,
+            order=order,
+            clipnorm=clipnorm,
+        )
 
     indices = np.arange(len(partners), dtype="int32")
     indexed = (tasks, indices)
@@ -153,8 +182,11 @@ def mean_transfer_losses(
     tasks: Any,
     partners: Array,
     *,
+    learning_rate: float,
+    num_steps: int,
+    order: int,
+    clipnorm: float | None = None,
     scale: Any = 1.0,
-    **inner_loop: Any,
 ) -> dict[str, Tensor]:
     """The means of `transfer_losses`, keeping the memory of one task at a time.
 
@@ -168,16 +200,19 @@ def mean_transfer_losses(
         values: list of tensors or variables.
         tasks: as in `transfer_losses`.
         partners: as in `transfer_losses`.
+        learning_rate: float; this and the next three as of `adapt`.
+        num_steps: int >= 0.
+        order: `1` or `2`.
+        clipnorm: float > 0, or `None` for no bound. Defaults to `None`.
         scale: scalar. What the loss is multiplied by while it is differentiated, for
             gradients that half precision can hold. Defaults to `1.0`.
-        **inner_loop: arguments of `adapt`.
 
     Returns:
         Dict of scalars: `outer_loss`, which can be differentiated once, by `values`,
         and, if there are inner steps, `inner_loss`, which cannot.
     """
     num_tasks = len(partners)
-    names = ["outer_loss"] + ["inner_loss"] * bool(inner_loop["num_steps"])
+    names = ["outer_loss"] + ["inner_loss"] * bool(num_steps)
     indexed = (tasks, np.arange(num_tasks, dtype="int32"))
 
     def add_task(s, sums, gradient_sums, values):
@@ -190,7 +225,10 @@ def mean_transfer_losses(
                 weights(values),
                 own,
                 partner_tasks,
-                **inner_loop,
+                learning_rate=learning_rate,
+                num_steps=num_steps,
+                order=order,
+                clipnorm=clipnorm,
             )
             return results["outer_loss"] * scale, results
 

@@ -3,12 +3,15 @@
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
-from keras_tc2 import checks, hub
+from keras_tc2 import checks
+from keras_tc2.annotations import PathLike
 from keras_tc2.callbacks.watched_encoder import watched_encoder
+from keras_tc2.hub.push import push_folder
 
 
 class PushToHub(keras.callbacks.Callback):
@@ -30,8 +33,11 @@ class PushToHub(keras.callbacks.Callback):
         private: bool. Whether a repository created here is private.
         token: str, or bool as in `huggingface_hub`; `None` for the stored one.
         branch: str, created if it is not there; `None` for the main branch.
-        **contents: what else is published: `license`, `card_data`, `pictures`,
-            `safetensors` of `Encoder.push_to_hub`.
+        license: str; this and those below as of `Encoder.push_to_hub`.
+        card_data: dict.
+        transfer_report: report of `transfer.evaluate`.
+        pictures: paths of pictures, read anew for each push.
+        safetensors: bool.
 
     Attributes:
         urls: list of str, the URL of each commit.
@@ -59,7 +65,11 @@ class PushToHub(keras.callbacks.Callback):
         private: bool | None = None,
         token: str | bool | None = None,
         branch: str | None = None,
-        **contents: Any,
+        license: str | None = None,
+        card_data: Mapping[str, Any] | None = None,
+        transfer_report: Any = None,
+        pictures: Iterable[PathLike] = (),
+        safetensors: bool = False,
     ) -> None:
         super().__init__()
         self.repo_id = repo_id
@@ -69,7 +79,13 @@ class PushToHub(keras.callbacks.Callback):
         self.private = private
         self.token = token
         self.branch = branch
-        self.contents = contents
+        self.contents = {
+            "license": license,
+            "card_data": card_data,
+            "transfer_report": transfer_report,
+            "pictures": list(pictures),
+            "safetensors": safetensors,
+        }
         self.urls: list[str] = []
         self.failures: list[tuple[int, Exception]] = []
         self._thread: threading.Thread | None = None
@@ -125,7 +141,7 @@ class PushToHub(keras.callbacks.Callback):
     def _push(self, scratch, epoch):
         try:
             with scratch as folder:
-                url = hub.push_folder(
+                url = push_folder(
                     folder,
                     self.repo_id,
                     private=self.private,

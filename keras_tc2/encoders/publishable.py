@@ -102,11 +102,29 @@ class Publishable:
         return push_to_hub(self, repo_id, dry_run=dry_run, contents=contents, push=push)
 
     @classmethod
-    def from_pretrained(cls, repo_id_or_folder: PathLike, **arguments: Any) -> Any:
+    def from_pretrained(
+        cls,
+        repo_id_or_folder: PathLike,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        trainable: bool = True,
+    ) -> Any:
         """Loads an encoder; see `keras_tc2.from_pretrained`."""
         from keras_tc2.encoders.from_pretrained import from_pretrained
 
-        return from_pretrained(repo_id_or_folder, **arguments)
+        return from_pretrained(
+            repo_id_or_folder,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            trainable=trainable,
+        )
 
     def export(
         self,

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2.annotations import Array
+from keras_tc2.annotations import Array, PathLike
 from keras_tc2.data.epochs import shuffled_epochs
+from keras_tc2.transfer.classifiers import selective_attention
 from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
 from keras_tc2.transfer.classifiers.selective_attention import (
     SelectiveAttentionClassifier,
@@ -31,7 +32,12 @@ def compare_encoders(
     learning_rate: float = 3e-3,
     fine_tuning: Any = None,
     seed: int = 0,
-    **attention: Any,
+    dim: int = selective_attention.DIM,
+    temperature: float = selective_attention.TEMPERATURE,
+    query: str = selective_attention.QUERY,
+    entropy_weight: float = selective_attention.ENTROPY_WEIGHT,
+    cache_dir: PathLike | None = None,
+    batch_size: int = selective_attention.BATCH_SIZE,
 ) -> dict[str, float]:
     """Accuracy on test of selective attention and of every baseline.
 
@@ -54,7 +60,14 @@ def compare_encoders(
         fine_tuning: dict of options of `fine_tune`, or `None` for its defaults; `False`
             for no fine-tuning. Defaults to `None`.
         seed: int. Defaults to `0`.
-        **attention: further arguments of `SelectiveAttentionClassifier`.
+        dim: int >= 1; this and those below as of `SelectiveAttentionClassifier`.
+            Defaults to `64`.
+        temperature: float > 0. Defaults to `1.0`.
+        query: str, of the attention that is compared with equal weights. Defaults to
+            `"mean"`.
+        entropy_weight: float >= 0. Defaults to `0.0`.
+        cache_dir: str, path or `None`. Defaults to `None`.
+        batch_size: int >= 1. Images encoded at once. Defaults to `256`.
 
     Returns:
         Dict from the name of a row to its accuracy.
@@ -80,18 +93,26 @@ def compare_encoders(
     labels, test_labels = np.asarray(labels), np.asarray(test_labels)
     classes, class_ids = np.unique(labels, return_inverse=True)
 
-    def classifier(**options):
+    def classifier(query):
         return SelectiveAttentionClassifier(
-            list(encoders.values()), len(classes), seed=seed, **{**attention, **options}
+            list(encoders.values()),
+            len(classes),
+            dim=dim,
+            temperature=temperature,
+            query=query,
+            entropy_weight=entropy_weight,
+            cache_dir=cache_dir,
+            batch_size=batch_size,
+            seed=seed,
         )
 
     if train_features is None or test_features is None:
-        encoder = classifier()
+        encoder = classifier(query)
         train_features = encoder.encode(train[0])
         test_features = encoder.encode(test[0])
 
-    def attend(**options):
-        model = classifier(**options)
+    def attend(query):
+        model = classifier(query)
         model.compile(keras.optimizers.Adam(learning_rate))
         model.pooling.standardize_by(train_features)
         examples = tf.data.Dataset.from_tensor_slices(
@@ -117,12 +138,12 @@ def compare_encoders(
         test_labels,
         seed=seed,
     )
-    rows["uniform mean"] = attend(query="none")
+    rows["uniform mean"] = attend("none")
     if fine_tuning is not False and None not in validation.values():
         best = max(validation, key=validation.__getitem__)
         tuned = fine_tune(encoders[best], train, test, seed=seed, **(fine_tuning or {}))
         rows["best single, fine-tuned"] = tuned["accuracy"]
-    rows["selective attention"] = attend()
+    rows["selective attention"] = attend(query)
     return rows
 
 

@@ -84,6 +84,36 @@ class TransferLossesTest(TestCase):
             results["inner_loss"], np.sum(differences * expected, axis=1) / 2
         )
 
+    @pytest.mark.parametrize("clipnorm", [0.5, None])
+    def test_clips_the_inner_gradient(self, clipnorm):
+        options = {
+            "learning_rate": RATE,
+            "num_steps": 1,
+            "order": 1,
+            "clipnorm": clipnorm,
+        }
+        tasks = TASKS, partners("ring", NUM_TASKS)
+        losses = transfer_losses(
+            task_loss, [tf.constant(START)], *tasks, vectorized=False, **options
+        )
+        means = mean_transfer_losses(
+            lambda values, *arguments: task_loss(*arguments),
+            lambda values: values,
+            [tf.constant(START)],
+            *tasks,
+            **options,
+        )
+        expected = []
+        for s, q in ((0, 1), (1, 2), (2, 0)):
+            gradient = HESSIANS[s] @ (START - CENTRES[s])
+            norm = np.linalg.norm(gradient)
+            assert norm > 0.5
+            fast = START - RATE * gradient * (clipnorm / norm if clipnorm else 1)
+            difference = fast - CENTRES[q]
+            expected.append(difference @ HESSIANS[q] @ difference / 2)
+        self.assert_close(losses["outer_loss"], expected, rtol=1e-10)
+        self.assert_close(means["outer_loss"], np.mean(expected), rtol=1e-10)
+
 
 class MeanTransferLossesTest(TestCase):
     @pytest.mark.parametrize("scale", [1.0, 8.0])

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tc2 import encoders, hub
+from keras_tc2 import encoders, transfer
+from keras_tc2.callbacks import push_to_hub
 from keras_tc2.callbacks.push_to_hub import PushToHub
 from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
@@ -22,13 +23,13 @@ def trained(*callbacks, epochs, encoder=None):
 def slow_push(monkeypatch):
     """Pushes that wait until the test lets them go."""
     gate = threading.Event()
-    push = hub.push_folder
+    push = push_to_hub.push_folder
 
     def wait(*arguments, **keywords):
         assert gate.wait(20)
         return push(*arguments, **keywords)
 
-    monkeypatch.setattr(hub, "push_folder", wait)
+    monkeypatch.setattr(push_to_hub, "push_folder", wait)
     return gate
 
 
@@ -100,6 +101,40 @@ class PushToHubTest(TestCase):
         assert [epoch for epoch, _ in callback.failures] == [0, 1]
         assert len(callback.urls) == 1
         np.testing.assert_array_equal(encoders.from_pretrained("me/enc")(x), encoder(x))
+
+    def test_everything_that_it_was_given_is_published(self, server, tmp_path):  # noqa: F811
+        picture = tmp_path / "views.png"
+        picture.write_bytes(b"drawn")
+        callback = PushToHub(
+            "me/enc",
+            every_epochs=10,
+            token=TOKEN,
+            license="mit",
+            card_data={"tags": ["my-tag"]},
+            transfer_report=transfer.TransferReport(
+                [
+                    {
+                        "encoder": "enc",
+                        "dataset": "halves",
+                        "protocol": "knn",
+                        "metric": "accuracy",
+                        "value": 0.75,
+                    }
+                ]
+            ),
+            pictures=iter([picture]),
+            safetensors=True,
+        )
+        trained(callback, epochs=1)
+        files = server.files("me/enc")
+        assert files["pictures/views.png"] == b"drawn"
+        assert "model.safetensors" in files
+        card = files["README.md"].decode()
+        assert "license: mit" in card and "- my-tag" in card and "halves" in card
+
+    def test_an_option_that_there_is_not(self):
+        with pytest.raises(TypeError, match="licence"):
+            PushToHub("me/enc", licence="mit")
 
     def test_what_can_no_longer_be_written_ends_no_training(self, server, tmp_path):  # noqa: F811
         picture = tmp_path / "views.png"

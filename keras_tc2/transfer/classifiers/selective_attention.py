@@ -22,6 +22,9 @@ from keras_tc2.transfer.features.several_encoders import (
     features_of_each,
 )
 
+# Defaults, which `compare_encoders` has too.
+DIM, TEMPERATURE, QUERY, ENTROPY_WEIGHT, BATCH_SIZE = 64, 1.0, "mean", 0.0, 256
+
 
 @keras.saving.register_keras_serializable(package="keras_tc2")
 class SelectiveAttentionClassifier(FrozenClassifier):
@@ -100,12 +103,12 @@ class SelectiveAttentionClassifier(FrozenClassifier):
         encoders: Sequence[keras.Model],
         num_classes: int,
         *,
-        dim: int = 64,
-        temperature: float = 1.0,
-        query: str = "mean",
-        entropy_weight: float = 0.0,
+        dim: int = DIM,
+        temperature: float = TEMPERATURE,
+        query: str = QUERY,
+        entropy_weight: float = ENTROPY_WEIGHT,
         cache_dir: PathLike | None = None,
-        batch_size: int = 256,
+        batch_size: int = BATCH_SIZE,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:

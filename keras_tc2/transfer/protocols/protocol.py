@@ -16,8 +16,8 @@ class Protocol:
     `protocols.PROTOCOLS` (or pass the object itself to `evaluate`).
 
     Args:
-        **options: keyword options of `function`; what is left out keeps the
-            function's own default.
+        **options: keyword options of `function`, which the signature of a subclass
+            spells out; what is left out keeps the function's own default.
 
     Call arguments:
         downstream: a `Downstream`: one dataset as one encoder sees it.
@@ -34,14 +34,17 @@ class Protocol:
     """
 
     function: ClassVar[Callable[..., Any]]
+    __signature__: ClassVar[inspect.Signature | None]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Gives the class the signature that its options make."""
+        super().__init_subclass__(**kwargs)
+        # A constructor of its own has a signature of its own.
+        is_plain = cls.__init__ is Protocol.__init__ and hasattr(cls, "function")
+        cls.__signature__ = inspect.Signature(_options(cls)) if is_plain else None
 
     def __init__(self, **options: Any) -> None:
-        parameters = inspect.signature(type(self).function).parameters
-        defaults = {
-            name: parameter.default
-            for name, parameter in parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY and name != "seed"
-        }
+        defaults = {option.name: option.default for option in _options(type(self))}
         unknown = set(options) - set(defaults)
         if unknown:
             raise ValueError(
@@ -53,3 +56,12 @@ class Protocol:
     def __call__(self, downstream: Any) -> list[Score]:
         """Measures; returns a list of `Score`."""
         raise NotImplementedError
+
+
+def _options(protocol):
+    """The keyword options of the function of a class, as parameters."""
+    return [
+        parameter
+        for parameter in inspect.signature(protocol.function).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
+    ]

@@ -1,7 +1,6 @@
 """PED: a score of features after a few steps towards what fine-tuning makes of them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,8 @@ from keras_tc2.transfer.scores.log_me import log_me
 
 # Dimensions that are constant on the reference images are not blown up.
 SMALLEST_DEVIATION = 1e-3
+# Defaults of the motion.
+RADIUS, TIME_STEP, MAX_STEPS, EXIT_RATIO = 0.6, 0.1, 6, 0.5
 
 
 def ped(
@@ -20,7 +21,11 @@ def ped(
     labels: Array,
     *,
     score: Callable[[Array, Array], float] = log_me,
-    **motion: Any,
+    reference_features: Array | None = None,
+    radius: float = RADIUS,
+    time_step: float = TIME_STEP,
+    max_steps: int = MAX_STEPS,
+    exit_ratio: float = EXIT_RATIO,
 ) -> float:
     """Another score, of features that `potential_energy_decline` has moved.
 
@@ -32,8 +37,12 @@ def ped(
         labels: array `(N,)`.
         score: function of features and labels, taken of the moved features. Defaults to
             `log_me`.
-        **motion: keyword arguments of `potential_energy_decline`, such as
-            `reference_features`.
+        reference_features: array `(M, D)` or `None`; this and those below as of
+            `potential_energy_decline`. Defaults to `None`.
+        radius: float > 0. Defaults to `0.6`.
+        time_step: float > 0. Defaults to `0.1`.
+        max_steps: int >= 0. Defaults to `6`.
+        exit_ratio: float >= 0. Defaults to `0.5`.
 
     Returns:
         What `score` returns.
@@ -54,7 +63,16 @@ def ped(
     References:
         - [1] Li et al., 2023, arXiv 2308.15074
     """
-    return score(potential_energy_decline(features, labels, **motion), labels)
+    moved = potential_energy_decline(
+        features,
+        labels,
+        reference_features=reference_features,
+        radius=radius,
+        time_step=time_step,
+        max_steps=max_steps,
+        exit_ratio=exit_ratio,
+    )
+    return score(moved, labels)
 
 
 def potential_energy_decline(
@@ -62,10 +80,10 @@ def potential_energy_decline(
     labels: Array,
     *,
     reference_features: Array | None = None,
-    radius: float = 0.6,
-    time_step: float = 0.1,
-    max_steps: int = 6,
-    exit_ratio: float = 0.5,
+    radius: float = RADIUS,
+    time_step: float = TIME_STEP,
+    max_steps: int = MAX_STEPS,
+    exit_ratio: float = EXIT_RATIO,
 ) -> Array:
     """Features whose classes have pushed one another apart.
 

@@ -386,6 +386,36 @@ class CompareEncodersTest(TestCase):
         assert rows["linear: lower"] > 0.9 > rows["linear: upper"]
         assert tuned == [halves["upper"]]
 
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [
+            ("dim", 0),
+            ("temperature", 0.0),
+            ("query", "loud"),
+            ("entropy_weight", -1.0),
+            ("batch_size", 0),
+        ],
+    )
+    def test_arguments_of_attention(self, argument, value):
+        with pytest.raises(ValueError, match=f"`{argument}`"):
+            compare_encoders(
+                {"sees": encoder(5)},
+                self.data(4, 0),
+                self.data(4, 1),
+                **{argument: value},
+            )
+
+    def test_features_are_kept(self, tmp_path):
+        compare_encoders(
+            {"sees": encoder(5)},
+            self.data(4, 0),
+            self.data(4, 1),
+            epochs=1,
+            fine_tuning=False,
+            cache_dir=tmp_path,
+        )
+        assert len(list(tmp_path.iterdir())) == 2
+
     def test_one_image_a_class(self):
         rows = compare_encoders(
             {"sees": encoder(5)},

@@ -1,3 +1,4 @@
+import inspect
 import sys
 
 import numpy as np
@@ -7,6 +8,22 @@ from keras_tc2 import transfer
 from keras_tc2.transfer import retrieval as retrieve
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
+
+
+class SignatureTest(TestCase):
+    def test_options_are_those_of_the_function(self):
+        shown = inspect.signature(transfer.KNN).parameters
+        of_function = inspect.signature(transfer.knn_accuracy).parameters
+        assert list(shown) == ["k", "temperature"]
+        assert all(of_function[name] == shown[name] for name in shown)
+        assert "seed" not in inspect.signature(transfer.FewShot).parameters
+
+    def test_a_constructor_of_ones_own_has_its_own(self):
+        class Own(transfer.KNN):
+            def __init__(self, weight):
+                super().__init__()
+
+        assert list(inspect.signature(Own).parameters) == ["weight"]
 
 
 class ClusteringTest(TestCase):
