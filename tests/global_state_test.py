@@ -68,6 +68,18 @@ def streams(_):
     return [*views, *views]
 
 
+def several_views(_):
+    """The same, of three views."""
+    dataset = tf.data.Dataset.from_tensor_slices(IMAGES)
+    views = data.multi_views(
+        [dataset, dataset],
+        batch_size=8,
+        augmentation=augment.Views([augment.RandomResizedCrop(4, seed=0)] * 3, seed=0),
+        seed=3,
+    )
+    return [part for batch in [*views, *views] for part in batch]
+
+
 def batches(_):
     """The same, of images and the seeds of their views."""
     dataset = tf.data.Dataset.from_tensor_slices(IMAGES)
@@ -161,6 +173,7 @@ CASES = {
     "data.prune": lambda _: list(
         data.prune(FEATURES, FEATURES[:9] + 1, keep=0.5, num_clusters=3, seed=3).kept
     ),
+    "data.multi_views": several_views,
     "data.two_views": streams,
     "transfer.adapt_to_domains": adapt_to_domains,
     "transfer.choose_ensemble": choose_ensemble,

@@ -20,9 +20,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Modules whose package has another name.
 PACKAGES = {"absl": "absl-py", "PIL": "pillow", "sklearn": "scikit-learn"}
 PACKAGES["yaml"] = "pyyaml"
-# By their own account not needed: `benchmarks/vs_pytorch.py` and
+# By their own account not needed: `benchmarks/vs_pytorch.py`, `input_pipeline.py` and
 # `benchmarks/transfer/pictures_data.py` say how to install them.
-OPTIONAL = {"benchmarks": {"torch", "resvg-py"}}
+OPTIONAL = {"benchmarks": {"grain", "torch", "resvg-py"}}
 # Whose scripts those of a folder import by their names.
 SCRIPTS = {"benchmarks": ["examples"], "tests": ["examples", "benchmarks"]}
 

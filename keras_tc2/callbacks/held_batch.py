@@ -4,7 +4,7 @@ import itertools
 
 import tensorflow as tf
 
-from keras_tc2.data.view_dataset import ViewDataset
+from keras_tc2.data.pipeline.view_dataset import ViewDataset
 
 
 def held_batch(views):

@@ -1,14 +1,14 @@
 """Images from wherever they are, and batches of views of them."""
 
 from keras_tc2.data.as_arrays import as_arrays
-from keras_tc2.data.epochs import EpochCounter
-from keras_tc2.data.folder_manifest import FolderManifest
-from keras_tc2.data.image_dataset import ImageDataset
 from keras_tc2.data.load import load
+from keras_tc2.data.pipeline.epochs import EpochCounter
+from keras_tc2.data.pipeline.view_dataset import ViewDataset
 from keras_tc2.data.prune import Pruning, prune
-from keras_tc2.data.reading_errors import ReadingError
+from keras_tc2.data.reading.reading_errors import ReadingError
+from keras_tc2.data.sources.folder_manifest import FolderManifest
+from keras_tc2.data.sources.image_dataset import ImageDataset
 from keras_tc2.data.statistics import ChannelStatistics, channel_statistics
-from keras_tc2.data.view_dataset import ViewDataset
 from keras_tc2.data.views import batches, multi_views, two_views
 
 __all__ = [

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
 
 
 @unwrapped()

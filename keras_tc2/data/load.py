@@ -9,28 +9,28 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.annotations import Array, PathLike
-from keras_tc2.data.array_source import matches_array, read_array
-from keras_tc2.data.csv_source import matches_csv, read_csv
-from keras_tc2.data.dataset_source import matches_dataset, read_dataset
-from keras_tc2.data.folder_source import matches_folder, read_folder
-from keras_tc2.data.hdf5_source import matches_hdf5, read_hdf5
-from keras_tc2.data.hugging_face_source import (
+from keras_tc2.data.reading.pixel_format import PixelFormat
+from keras_tc2.data.sources.array_source import matches_array, read_array
+from keras_tc2.data.sources.csv_source import matches_csv, read_csv
+from keras_tc2.data.sources.dataset_source import matches_dataset, read_dataset
+from keras_tc2.data.sources.folder_source import matches_folder, read_folder
+from keras_tc2.data.sources.hdf5_source import matches_hdf5, read_hdf5
+from keras_tc2.data.sources.hugging_face_source import (
     matches_hugging_face,
     read_hugging_face,
 )
-from keras_tc2.data.image_dataset import ImageDataset
-from keras_tc2.data.list_source import matches_list, read_list
-from keras_tc2.data.numpy_file_source import matches_numpy_file, read_numpy_file
-from keras_tc2.data.pixel_format import PixelFormat
-from keras_tc2.data.request import Request
-from keras_tc2.data.table_source import matches_frame, read_frame
-from keras_tc2.data.tfds_source import (
+from keras_tc2.data.sources.image_dataset import ImageDataset
+from keras_tc2.data.sources.list_source import matches_list, read_list
+from keras_tc2.data.sources.numpy_file_source import matches_numpy_file, read_numpy_file
+from keras_tc2.data.sources.request import Request
+from keras_tc2.data.sources.table_source import matches_frame, read_frame
+from keras_tc2.data.sources.tfds_source import (
     matches_name,
     matches_prepared,
     read_name,
     read_prepared,
 )
-from keras_tc2.data.tfrecord_source import matches_tfrecords, read_tfrecords
+from keras_tc2.data.sources.tfrecord_source import matches_tfrecords, read_tfrecords
 
 # The first kind that recognises a source reads it.
 KINDS = (

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.annotations import Images
-from keras_tc2.data.array_source import check_image_shape, check_pixels
-from keras_tc2.data.image_dataset import without_label
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
+from keras_tc2.data.sources.array_source import check_image_shape, check_pixels
+from keras_tc2.data.sources.image_dataset import without_label
 
 
 class ChannelStatistics(typing.NamedTuple):

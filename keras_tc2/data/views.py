@@ -8,11 +8,11 @@ import tensorflow as tf
 from keras_tc2 import checks
 from keras_tc2.annotations import Augmentation, Images
 from keras_tc2.augment import Views
-from keras_tc2.data.epochs import EpochCounter, each_epoch
-from keras_tc2.data.image_batches import image_batches
-from keras_tc2.data.step_order import StepOrder
-from keras_tc2.data.view_dataset import ViewDataset, ViewStream
-from keras_tc2.data.view_maker import num_blocks, view_maker
+from keras_tc2.data.pipeline.epochs import EpochCounter, each_epoch
+from keras_tc2.data.pipeline.image_batches import image_batches
+from keras_tc2.data.pipeline.step_order import StepOrder
+from keras_tc2.data.pipeline.view_dataset import ViewDataset, ViewStream
+from keras_tc2.data.pipeline.view_maker import num_blocks, view_maker
 
 # Images: the default of all that make batches.
 SHUFFLE_BUFFER = 10_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_tc2.annotations import Array, Config, Images, PathLike, Shape, Tensor
 from keras_tc2.compat import all_layers
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import with_checked_values
 from keras_tc2.encoders.publishable import Publishable
 from keras_tc2.layers.classification_head import ClassificationHead

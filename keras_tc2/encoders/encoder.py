@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_tc2.annotations import Array, Config, Shape, Tensor
 from keras_tc2.compat import all_layers
-from keras_tc2.data.python_calls import numpy_function
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.python_calls import numpy_function
+from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders.network import in_float32
 from keras_tc2.encoders.publishable import Publishable
 from keras_tc2.encoders.recipe import network_of

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.annotations import Array, PathLike
-from keras_tc2.data.epochs import shuffled_epochs
+from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.transfer.classifiers import selective_attention
 from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
 from keras_tc2.transfer.classifiers.selective_attention import (

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_tc2.annotations import PathLike
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.reporting.report import TransferReport
 from keras_tc2.transfer import registry
 from keras_tc2.transfer.features.adapt import image_shape_of

@@ -71,38 +71,38 @@ FAULTS = [
     ),
     # data
     Fault(
-        "data/epochs.py",
+        "data/pipeline/epochs.py",
         "tf.compat.v1.set_random_seed(1)",
         "pass",
         "data/views_test.py::OrderTest",
     ),
     Fault(
-        "data/image_batches.py",
+        "data/pipeline/image_batches.py",
         "specs = [_spec_of(batches_of) for batches_of in functions]",
         "tf.random.set_seed(1)\n"
         "    specs = [_spec_of(batches_of) for batches_of in functions]",
         "global_state_test.py",
     ),
     Fault(
-        "data/image_batches.py",
+        "data/pipeline/image_batches.py",
         "fold_seed(seed, epoch, ORDER), place",
         "fold_seed(seed, epoch, ORDER), 0",
         "data/views_test.py",
     ),
     Fault(
-        "data/image_dataset.py",
+        "data/sources/image_dataset.py",
         "labels = None if source.labels is None else source.labels[numbers]",
         "labels = source.labels",
-        "data/image_dataset_test.py",
+        "data/sources/image_dataset_test.py",
     ),
     Fault(
-        "data/view_maker.py",
+        "data/pipeline/view_maker.py",
         "augmentation.augment(images, tf.random.fold_in(seed, view))",
         "augmentation.augment(images, tf.random.fold_in(seed, 0))",
         "data/views_test.py::AugmentationTest",
     ),
     Fault(
-        "data/view_maker.py",
+        "data/pipeline/view_maker.py",
         "maker(block, tf.random.fold_in(seed, place))",
         "maker(block, tf.random.fold_in(seed, 0))",
         "data/views_test.py::AugmentationTest",
@@ -114,10 +114,10 @@ FAULTS = [
         "data/statistics_test.py",
     ),
     Fault(
-        "data/view_dataset.py",
+        "data/pipeline/view_dataset.py",
         "number = batch * share.num_replicas + replica",
         "number = batch * share.num_replicas",
-        "data/view_dataset_test.py",
+        "data/pipeline/view_dataset_test.py",
     ),
     # layers
     Fault(

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_tc2.data.view_maker import num_blocks, view_maker
+from keras_tc2.data.pipeline.view_maker import num_blocks, view_maker
 from keras_tc2.pretraining.core.batch import Batch
 
 

@@ -11,7 +11,7 @@ from keras import ops
 from keras_tc2 import objectives
 from keras_tc2.annotations import Augmentation, Config, Tensor
 from keras_tc2.checks import integer
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.objectives.objective import AnyObjective

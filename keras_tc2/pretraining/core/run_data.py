@@ -5,7 +5,7 @@ import warnings
 
 import tensorflow as tf
 
-from keras_tc2.data.view_dataset import Share, ViewDataset
+from keras_tc2.data.pipeline.view_dataset import Share, ViewDataset
 from keras_tc2.pretraining.core.device_views import holds_images
 
 

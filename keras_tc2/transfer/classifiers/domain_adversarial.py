@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_tc2.data.epochs import shuffled_epochs
+from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.encoders import Classifier
 from keras_tc2.layers import BatchNormalization, GradientReversal
 from keras_tc2.transfer.features.extraction import image_dataset

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks
 from keras_tc2.annotations import Examples, Images, PathLike
-from keras_tc2.data.epochs import shuffled_epochs
+from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.encoders import Classifier
 from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.layers import ClassificationHead

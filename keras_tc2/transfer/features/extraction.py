@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_tc2 import checks, encoders
 from keras_tc2.annotations import Array, Images, PathLike
-from keras_tc2.data.reading_errors import unwrapped
+from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import value_check
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_tc2.annotations import Examples, Images, PathLike
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.checks import integer, non_negative, positive
-from keras_tc2.data.epochs import shuffled_epochs
+from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.encoders.encoder_copy import copy_of
 from keras_tc2.pretraining.core.forward import assigned
 from keras_tc2.seeding import seeded_layers

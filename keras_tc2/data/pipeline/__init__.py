@@ -1,0 +1,1 @@
+"""From images to batches of views: orders, epochs, steps and recipes."""
