@@ -80,7 +80,8 @@ class ImageDataset(ReadDataset):
             chosen = chosen.astype("int64")
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
             raise ValueError(
-                "`numbers` must be a list or array (n,) of ints. Received: dtype "
+                "`numbers` must be a list or array (n,) of ints; of a mask, they are "
+                "`np.flatnonzero(mask)`. Received: dtype "
                 f"{chosen.dtype}, shape {chosen.shape}"
             )
         size = self.source.size

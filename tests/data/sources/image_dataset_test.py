@@ -81,7 +81,7 @@ class ImageDatasetTest(TestCase):
         assert numbers_of(images.read([])) == []
 
     @by_number
-    @pytest.mark.parametrize("numbers", [[12], [-1], [0.5], [[1]], 3, ["a"]])
+    @pytest.mark.parametrize("numbers", [[12], [-1], [0.5], [[1]], 3, ["a"], [True]])
     def test_read_no_such_number(self, source, numbers, tmp_path):
         images = SOURCES[source](tmp_path)
         with pytest.raises(ValueError, match="Received"):
