@@ -3,16 +3,22 @@
 import pathlib
 from typing import Any, Self
 
-from keras_tc2 import bilevel, objectives
+from keras_tc2 import augment, bilevel, objectives
 from keras_tc2.annotations import PathLike
-from keras_tc2.encoders import from_pretrained
+from keras_tc2.encoders.from_pretrained import from_pretrained
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
 from keras_tc2.hub.errors import ConfigError
 from keras_tc2.hub.fetch import fetch_folder
 from keras_tc2.hub.weights import as_model, build_with_weights, save_weights
 from keras_tc2.layers import ProjectionHead
-from keras_tc2.pretraining.core import saved_augmentation
+from keras_tc2.pretraining.core.plain_parts import (
+    KERAS_KEYS,
+    checked_object,
+    described,
+    made,
+    plain,
+)
 
 CONFIG_KEYS = [
     "pretrainer",
@@ -22,8 +28,8 @@ CONFIG_KEYS = [
     "arguments",
     "weights_sha256",
 ]
-# What an encoder or Keras takes care of.
-NOT_PUBLISHED = ("name", "trainable", "dtype", "encoder")
+# What Keras or an encoder takes care of.
+NOT_PUBLISHED = (*KERAS_KEYS, "encoder")
 # Folders of 0.1 have none of these.
 OPTIONAL_KEYS = ["augmentation"]
 # Attributes of a pretrainer that hold weights beside the encoder's.
@@ -40,6 +46,13 @@ TASK_ASSIGNMENTS = (
     bilevel.ClusterAssignment,
     bilevel.GivenAssignment,
 )
+AUGMENTATIONS = [
+    cls
+    for cls in vars(augment).values()
+    if isinstance(cls, type) and issubclass(cls, augment.ImageAugmentation)
+]
+# Their arguments that hold augmentations themselves.
+AUGMENTATION_PARTS = ("layers", "recipes")
 
 
 class SavedPretrainer:
@@ -67,13 +80,19 @@ class SavedPretrainer:
             "objective": _described(self.objective, _objectives()),
             "projector": _described(self.projector, [ProjectionHead]),
             "task_assignment": None,
-            "arguments": _plain(arguments),
+            "arguments": {key: plain(key, value) for key, value in arguments.items()},
         }
         if "task_assignment" in config:
             assignment = self.task_assignment
             content["task_assignment"] = _described(assignment, TASK_ASSIGNMENTS)
         if self.augmentation is not None:
-            content["augmentation"] = saved_augmentation.described(self.augmentation)
+            content["augmentation"] = described(
+                self.augmentation,
+                AUGMENTATIONS,
+                only="augmentations of the library are published, made of layers of "
+                "`keras_tc2.augment`",
+                nested=AUGMENTATION_PARTS,
+            )
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         content["weights_sha256"] = save_weights(_parts(self), folder)
@@ -141,16 +160,24 @@ class SavedPretrainer:
             )
 
         def build():
-            arguments = _checked("arguments", config["arguments"])
-            objective = _made("objective", config["objective"], _objectives())
-            projector = _made("projector", config["projector"], [ProjectionHead])
+            arguments = {
+                key: check_plain(key, value)
+                for key, value in checked_object(
+                    "arguments", config["arguments"]
+                ).items()
+            }
+            objective = made("objective", config["objective"], _objectives())
+            projector = made("projector", config["projector"], [ProjectionHead])
             if config["task_assignment"] is not None:
-                arguments["task_assignment"] = _made(
+                arguments["task_assignment"] = made(
                     "task_assignment", config["task_assignment"], TASK_ASSIGNMENTS
                 )
             if "augmentation" in config:
-                arguments["augmentation"] = saved_augmentation.made(
-                    config["augmentation"]
+                arguments["augmentation"] = made(
+                    "augmentation",
+                    config["augmentation"],
+                    AUGMENTATIONS,
+                    nested=AUGMENTATION_PARTS,
                 )
             return cls(encoder, objective=objective, projector=projector, **arguments)
 
@@ -170,40 +197,6 @@ def _objectives():
 
 
 def _described(part, classes):
-    if type(part) not in classes:
-        known = ", ".join(cls.__name__ for cls in classes)
-        raise ValueError(
-            f"Only parts of the library are published: {known}. Received: {part!r}. "
-            "Leave out `include_pretrainer`, or keep the pretrainer for yourself with "
-            '`pretrainer.save("pretrainer.keras")`.'
-        )
-    config = part.get_config()
-    for key in ("name", "trainable", "dtype"):
-        config.pop(key, None)
-    return {"name": type(part).__name__, "arguments": _plain(config)}
-
-
-def _plain(arguments):
-    return {
-        key: check_plain(key, list(value) if isinstance(value, tuple) else value)
-        for key, value in arguments.items()
-    }
-
-
-def _checked(name, arguments):
-    if not isinstance(arguments, dict):
-        raise ConfigError(f"`{name}` must be a JSON object.")
-    return {key: check_plain(key, value) for key, value in arguments.items()}
-
-
-def _made(name, description, classes):
-    """An object of one of `classes`, from what `_described` wrote."""
-    if not isinstance(description, dict) or set(description) != {"name", "arguments"}:
-        raise ConfigError(f"`{name}` must hold a name and arguments alone.")
-    by_name = {cls.__name__: cls for cls in classes}
-    if description["name"] not in list(by_name):
-        raise ConfigError(
-            f"`{name}` must be one of {', '.join(by_name)}. "
-            f"Received: {str(description['name'])[:99]}"
-        )
-    return by_name[description["name"]](**_checked(name, description["arguments"]))
+    known = ", ".join(cls.__name__ for cls in classes)
+    only = f"parts of the library are published: {known}"
+    return described(part, classes, only=only)

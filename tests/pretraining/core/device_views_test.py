@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_tc2 import augment, callbacks, data, hub, recipes
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
-from keras_tc2.pretraining.core import saved_augmentation
+from keras_tc2.pretraining.core import plain_parts, saved_parts
 from tests import replicas, tiny
 from tests.pretraining.bissl import tiny_bissl
 from tests.pretraining.core.saved_parts_test import publish, scrambled, tc2
@@ -253,6 +253,18 @@ class DeviceViewsTest(TestCase):
         assert {"embedding_rank", "conflict_cosine"} <= set(watched)
 
 
+CLASSES = saved_parts.AUGMENTATIONS
+NESTED = saved_parts.AUGMENTATION_PARTS
+
+
+def described(augmentation):
+    return plain_parts.described(augmentation, CLASSES, only="these", nested=NESTED)
+
+
+def made(description):
+    return plain_parts.made("augmentation", description, CLASSES, nested=NESTED)
+
+
 class SavedAugmentationTest(TestCase):
     @pytest.mark.parametrize("kind", list(AUGMENTATIONS))
     def test_keras_file(self, kind, tmp_path):
@@ -283,9 +295,9 @@ class SavedAugmentationTest(TestCase):
         ):
             np.testing.assert_array_equal(a, b)
         for one in every:
-            description = saved_augmentation.described(one)
-            again = saved_augmentation.made(json.loads(json.dumps(description)))
-            assert saved_augmentation.described(again) == description
+            description = described(one)
+            again = made(json.loads(json.dumps(description)))
+            assert described(again) == description
 
     def test_what_could_run_code_is_not_published(self, tmp_path):
         model = tc2(augmentation=keras.layers.RandomFlip())
@@ -307,7 +319,7 @@ class SavedAugmentationTest(TestCase):
     )
     def test_hostile_configs_are_refused(self, description, tmp_path):
         with pytest.raises(hub.ConfigError):
-            saved_augmentation.made(description)
+            made(description)
         folder = publish(tc2(), tmp_path)
         path = folder / "pretrainer" / "config.json"
         content = json.loads(path.read_text())

@@ -160,6 +160,17 @@ class HostilePartsTest(TestCase):
                 },
                 "bytes, but",
             ),
+            ({"projector": None}, "`projector` must hold a name and arguments alone"),
+            (
+                {"projector": {"name": "ProjectionHead", "arguments": [1]}},
+                "`projector` must be a JSON object",
+            ),
+            (
+                {"projector": [{"name": "ProjectionHead", "arguments": {}}]},
+                "`projector` must hold a name and arguments alone",
+            ),
+            ({"augmentation": None}, "or a list of these"),
+            ({"arguments": {"projector": 1}}, "projector"),
             ({"task_assignment": {"name": "x", "arguments": {}}}, "BlockAssignment"),
             ({"arguments": {"num_tasks": {"module": "os"}}}, "num_tasks"),
             ({"arguments": {"num_tasks": -1}}, "num_tasks"),
