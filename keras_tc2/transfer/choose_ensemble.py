@@ -11,6 +11,7 @@ from keras_tc2 import checks
 from keras_tc2.annotations import Array, Images
 from keras_tc2.encoders import Classifier
 from keras_tc2.reporting.markdown_table import markdown_table
+from keras_tc2.transfer.features.labelled_features import checked_labels
 from keras_tc2.transfer.features.several_encoders import features_of_each
 from keras_tc2.transfer.scores.osborn import osborn_terms, sum_of_terms
 
@@ -87,7 +88,6 @@ def choose_ensemble(
             f"`size` must be at most the {len(sources)} classifiers. Received: "
             f"size={size}"
         )
-    labels = np.asarray(labels)
     members = []
     for classifier, source_images in sources.values():
         (source,), (target,) = (
@@ -98,12 +98,7 @@ def choose_ensemble(
         )
         logits = keras.ops.convert_to_numpy(classifier.head(target, training=False))
         members.append((source, target, logits.argmax(axis=1)))
-    number = len(members[0][1])
-    if number != len(labels):
-        raise ValueError(
-            "There must be a label for each image. Received: "
-            f"{number} images, {len(labels)} labels"
-        )
+    labels = checked_labels(labels, len(members[0][1]))
     terms = osborn_terms(members, labels, max_images=max_images, seed=seed)
     return EnsembleChoice(list(sources), terms, size)
 

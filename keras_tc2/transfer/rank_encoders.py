@@ -13,6 +13,7 @@ from keras_tc2.annotations import Array, Images, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.transfer.features.encoder_name import encoder_name
 from keras_tc2.transfer.features.extraction import resolved
+from keras_tc2.transfer.features.labelled_features import checked_labels
 from keras_tc2.transfer.features.several_encoders import features_of_each
 from keras_tc2.transfer.scores.h_score import h_score
 from keras_tc2.transfer.scores.knn_score import knn_score
@@ -79,18 +80,13 @@ def rank_encoders(
     functions = dict(_function(score) for score in scores)
     if not functions:
         raise ValueError(f"`scores` must name at least one of {', '.join(SCORES)}.")
-    labels = np.asarray(labels)
     rows = []
     for name, encoder in named.items():
         start = time.perf_counter()
         (features,), _ = features_of_each(
             [encoder], images, cache_dir=cache_dir, batch_size=batch_size
         )
-        if len(features) != len(labels):
-            raise ValueError(
-                "There must be a label for each image. Received: "
-                f"{len(features)} images, {len(labels)} labels"
-            )
+        labels = checked_labels(labels, len(features))
         row = {"encoder": name}
         row |= {key: float(score(features, labels)) for key, score in functions.items()}
         rows.append({**row, "seconds": time.perf_counter() - start})

@@ -44,6 +44,17 @@ def checked_features(name, features):
     return features
 
 
+def checked_labels(labels, num_images):
+    """Returns labels as an array, or raises `ValueError` if they are not as many."""
+    labels = np.asarray(labels)
+    if len(labels) != num_images:
+        raise ValueError(
+            "There must be a label for each image. Received: "
+            f"{num_images} images, {len(labels)} labels"
+        )
+    return labels
+
+
 def _split(split, features, labels):
     features = checked_features(f"{split}_features", features)
     labels = np.asarray(labels)
