@@ -11,7 +11,7 @@ of quarter turns throws away, that of the class is served by throwing all three 
 
 import pathlib
 
-import h5py
+import image_set
 import numpy as np
 from absl import app, flags
 
@@ -85,18 +85,12 @@ def make(folder, pretrain_on, transfer_to):
             images, poses = posed(images, seed)
             splits[split] = images, {"class": classes, **poses}
         for label, path in of_label.items():
-            write(path, {key: (x, y[label]) for key, (x, y) in splits.items()})
+            of_split = {
+                split: (images, poses[label].astype("int64"))
+                for split, (images, poses) in splits.items()
+            }
+            image_set.write(path, of_split)
     return paths[0], paths[1:]
-
-
-def write(path, splits):
-    """Writes `{split: (images, labels)}` whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with h5py.File(partial, "w") as file:
-        for split, (images, labels) in splits.items():
-            file[f"{split}/image"] = images
-            file[f"{split}/label"] = labels.astype("int64")
-    partial.rename(path)
 
 
 def main(_):

@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 
-import h5py
 import numpy as np
 from absl import app, flags
 
@@ -26,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
+import image_set  # noqa: E402
 from stages import read_stages  # noqa: E402
 
 FINAL_SEEDS = "0,1,2,3,4,5,6,7,8,9"
@@ -199,13 +199,12 @@ def full_set(folder, path):
     """Writes the IDX files of a folder as one HDF5 file that `data.load` reads."""
     if path.exists():
         return
-    with h5py.File(path.with_suffix(".partial"), "w") as file:
-        for split, prefix in (("train", "train"), ("test", "t10k")):
-            images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
-            labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
-            file[f"{split}/image"] = images[..., None]
-            file[f"{split}/label"] = labels
-    path.with_suffix(".partial").rename(path)
+    splits = {}
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+        labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+        splits[split] = images[..., None], labels
+    image_set.write(path, splits)
 
 
 def compare(folder, arguments, data_script=None):

@@ -23,7 +23,7 @@ import json
 import pathlib
 import re
 
-import h5py
+import image_set
 import numpy as np
 import PIL.Image
 from absl import app, flags
@@ -137,23 +137,21 @@ def clip_art(folder):
 
 def write(path, pictures, class_names):
     """Writes `(is_test, label, array)`s whole, each picture once."""
-    splits, seen = {"train": [], "test": []}, set()
+    members, seen = {"train": [], "test": []}, set()
     for is_test, label, picture in pictures:
         content = picture.tobytes()
         if content not in seen:
             seen.add(content)
-            splits["test" if is_test else "train"].append((label, picture))
-    partial = path.with_suffix(".partial")
-    with h5py.File(partial, "w") as file:
-        for split, members in splits.items():
-            # Sorted by name until here.
-            order = np.random.RandomState(0).permutation(len(members))
-            members = [members[i] for i in order]
-            file[f"{split}/image"] = np.stack([picture for _, picture in members])
-            file[f"{split}/label"] = np.array([label for label, _ in members], "int64")
-        file.attrs["class_names"] = list(class_names)
-    partial.rename(path)
-    print(path, {split: len(members) for split, members in splits.items()}, flush=True)
+            members["test" if is_test else "train"].append((label, picture))
+    splits = {}
+    for split, pairs in members.items():
+        # Sorted by name until here.
+        order = np.random.RandomState(0).permutation(len(pairs))
+        labels, images = zip(*(pairs[i] for i in order), strict=True)
+        splits[split] = np.stack(images), np.array(labels, "int64")
+    image_set.write(path, splits, class_names)
+    sizes = {split: len(pairs) for split, pairs in members.items()}
+    print(path, sizes, flush=True)
 
 
 def main(_):

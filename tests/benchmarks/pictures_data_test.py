@@ -18,7 +18,9 @@ def script():
     path = ROOT / "benchmarks" / "transfer" / "pictures_data.py"
     spec = importlib.util.spec_from_file_location("pictures_data", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)  # As where the script itself is run.
+        spec.loader.exec_module(module)
     return module
 
 
