@@ -21,6 +21,7 @@ from absl import app, flags, logging
 from run_folder import commit
 
 import keras_tc2 as tc2
+from keras_tc2.pretraining.core.device_views import PLACES, placed_views
 
 DATA = pathlib.Path(__file__).parent / "data"
 
@@ -64,7 +65,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
 _VIEWS = flags.DEFINE_enum(
     "views",
     "auto",
-    ["auto", "device", "input"],
+    list(PLACES),
     "Where views are made: within the step, or beside the reading of images; auto is "
     "the step on a GPU.",
 )
@@ -210,13 +211,13 @@ def main(_):
         _, images = divided(images)
     image_shape = tuple(next(iter(images)).shape)
     augmentation = new_augmentation(image_shape)
-    size_and_seed = {"batch_size": _BATCH_SIZE.value, "seed": _SEED.value}
-    gpus = tf.config.list_physical_devices("GPU")
-    if _VIEWS.value == "device" or (_VIEWS.value == "auto" and gpus):
-        views, of_model = tc2.data.batches(images, **size_and_seed), augmentation
-    else:
-        views = tc2.data.two_views(images, augmentation=augmentation, **size_and_seed)
-        of_model = None
+    views, of_model = placed_views(
+        images,
+        augmentation,
+        place=_VIEWS.value,
+        batch_size=_BATCH_SIZE.value,
+        seed=_SEED.value,
+    )
     steps = _STEPS.value or int(views.cardinality())
     if steps < 1:
         raise ValueError("How many images there are is not known: --steps_per_epoch.")

@@ -18,6 +18,7 @@ from absl import flags
 from keras_tc2 import augment, callbacks, data, encoders, layers, objectives, recipes
 from keras_tc2.cli.settings import chosen
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.pretraining.core.device_views import PLACES, placed_views
 
 METHODS = {
     "tc2": recipes.cluster_tasks,
@@ -25,7 +26,6 @@ METHODS = {
     "tc2_full": recipes.full_method,
     "ssl": None,
 }
-VIEWS = ("auto", "device", "input")
 
 
 def define(values):
@@ -48,7 +48,7 @@ def define(values):
     string(
         "views",
         "auto",
-        f"Where they are made, one of {', '.join(VIEWS)}; auto: on a GPU if there is "
+        f"Where they are made, one of {', '.join(PLACES)}; auto: on a GPU if there is "
         "one, beside the reading of images if not.",
     )
     number("learning_rate", 1e-3, "Peak of the cosine, for AdamW.")
@@ -82,12 +82,13 @@ def run(values):
     if None in image_shape:
         raise ValueError("The images differ in size: give --image_size.")
     augmentation = _augmentation(image_shape, values)
-    size_and_seed = {"batch_size": values.batch_size, "seed": values.seed}
-    if _views_on_device(values):
-        views, of_model = data.batches(images, **size_and_seed), augmentation
-    else:
-        views = data.two_views(images, augmentation=augmentation, **size_and_seed)
-        of_model = None
+    views, of_model = placed_views(
+        images,
+        augmentation,
+        place=values.views,
+        batch_size=values.batch_size,
+        seed=values.seed,
+    )
     strategy = (
         tf.distribute.MirroredStrategy()
         if values.mirrored
@@ -115,16 +116,6 @@ def run(values):
     }
     model.encoder.save_pretrained(folder / "encoder")
     print(f"The encoder is in {folder / 'encoder'}.")
-
-
-def _views_on_device(values):
-    if values.views not in VIEWS:
-        raise ValueError(
-            f"--views must be one of {', '.join(VIEWS)}. Received: {values.views}"
-        )
-    if values.views == "auto":
-        return bool(tf.config.list_physical_devices("GPU"))
-    return values.views == "device"
 
 
 def _augmentation(image_shape, values):

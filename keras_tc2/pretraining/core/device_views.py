@@ -2,8 +2,39 @@
 
 import tensorflow as tf
 
+from keras_tc2.checks import one_of
+from keras_tc2.data import batches, two_views
 from keras_tc2.data.pipeline.view_maker import num_blocks, view_maker
 from keras_tc2.pretraining.core.batch import Batch
+
+# Where views are made: within the step, beside the reading of images, or the former
+# where there is a GPU.
+PLACES = ("auto", "device", "input")
+
+
+def placed_views(images, augmentation, *, place, batch_size, seed):
+    """What `fit` is given, and what of it the pretrainer makes views with.
+
+    Args:
+        images: as of `data.two_views`.
+        augmentation: as of `data.two_views`.
+        place: one of `PLACES`.
+        batch_size: int >= 1.
+        seed: int >= 0.
+
+    Returns:
+        `(dataset, augmentation)`: batches of images, and the augmentation for the
+        constructor of the pretrainer; or views that are ready, and `None`.
+    """
+    one_of("views", place, PLACES)
+    if place == "auto":
+        place = "device" if tf.config.list_physical_devices("GPU") else "input"
+    if place == "device":
+        return batches(images, batch_size=batch_size, seed=seed), augmentation
+    views = two_views(
+        images, batch_size=batch_size, seed=seed, augmentation=augmentation
+    )
+    return views, None
 
 
 class DeviceViews:

@@ -11,6 +11,7 @@ from keras_tc2 import augment, callbacks, data, hub, recipes
 from keras_tc2.layers import ProjectionHead
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from keras_tc2.pretraining.core import plain_parts, saved_parts
+from keras_tc2.pretraining.core.device_views import placed_views
 from tests import replicas, tiny
 from tests.pretraining.bissl import tiny_bissl
 from tests.pretraining.core.saved_parts_test import publish, scrambled, tc2
@@ -251,6 +252,29 @@ class DeviceViewsTest(TestCase):
         ).history
         assert watched["loss"] == unwatched["loss"]
         assert {"embedding_rank", "conflict_cosine"} <= set(watched)
+
+
+class PlacedViewsTest(TestCase):
+    def test_both_places_make_the_same_views(self):
+        options = {"batch_size": 8, "seed": 3}
+        ready, none = placed_views(IMAGES, recipe(), place="input", **options)
+        images, augmentation = placed_views(IMAGES, recipe(), place="device", **options)
+        assert none is None
+        model = new_model("tc2", augmentation)
+        for views, batch in zip(ready, images, strict=True):
+            for a, b in zip(views, model.batch_of(batch).views, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+    def test_the_device_where_there_is_a_gpu(self):
+        _, augmentation = placed_views(
+            IMAGES, recipe(), place="auto", batch_size=8, seed=3
+        )
+        has_gpu = bool(tf.config.list_physical_devices("GPU"))
+        assert (augmentation is not None) == has_gpu
+
+    def test_another_place(self):
+        with pytest.raises(ValueError, match="`views` must be one of 'auto', 'device'"):
+            placed_views(IMAGES, recipe(), place="moon", batch_size=8, seed=3)
 
 
 CLASSES = saved_parts.AUGMENTATIONS
