@@ -44,7 +44,7 @@ def old_names(
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         where, instead = names[name]
-        _warn(f"`{module}.{name}`", instead)
+        warn(f"`{module}.{name}`", instead)
         return getattr(importlib.import_module(where), name)
 
     return getattr_of_module
@@ -90,7 +90,7 @@ def old_arguments(**names: str) -> Callable[[Function], Function]:
                         f"`{function.__name__}` takes `{new}` alone: `{old}` is its "
                         "old name. Received: both"
                     )
-                _warn(f"`{function.__name__}({old}=)`", f"`{new}=`")
+                warn(f"`{function.__name__}({old}=)`", f"`{new}=`")
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
@@ -124,14 +124,30 @@ def old_method(old: str, new: str) -> Callable[..., Any]:
     """
 
     def method(self, *args, **kwargs):
-        _warn(f"`{type(self).__name__}.{old}`", f"`{new}`")
+        warn(f"`{type(self).__name__}.{old}`", f"`{new}`")
         return getattr(self, new)(*args, **kwargs)
 
     method.__name__, method.__doc__ = old, f"Deprecated: `{new}`."
     return method
 
 
-def _warn(old, instead):
+def warn(old: str, instead: str) -> None:
+    """Warns, at the line that called the function which calls this one.
+
+    Args:
+        old: str, what goes.
+        instead: str, what to write instead.
+
+    Example:
+    ```python
+    from keras_tc2.deprecation import warn
+
+    def fit_all():
+        warn("`fit_all`", "`fit`")
+
+    fit_all()  # a DeprecationWarning
+    ```
+    """
     warnings.warn(
         f"{old} is deprecated, and is gone in keras_tc2 {GONE_IN}: write {instead} "
         "instead.",

@@ -8,6 +8,7 @@ import pathlib
 from typing import Self
 
 from keras_tc2.annotations import PathLike
+from keras_tc2.deprecation import warn
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -136,10 +137,15 @@ class FolderManifest:
         )
 
     def changed_files(self) -> list[str]:
-        """Files whose content is not the listed one, or that are gone.
+        """Deprecated: files whose content is not the listed one, or that are gone.
 
-        Compares checksums where the manifest has them, else sizes.
+        Compares checksums where the manifest has them, else sizes. A new `scan` has
+        both of every file.
         """
+        warn(
+            "`FolderManifest.changed_files`",
+            "a comparison of `files` and `checksums` with those of a new `scan`",
+        )
         root = pathlib.Path(self.root)
         return [
             name

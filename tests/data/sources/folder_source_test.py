@@ -73,14 +73,25 @@ class FolderManifestTest(TestCase):
     def test_changed_files(self, tmp_path, checksums):
         write_values(tmp_path, {"a.png": 1, "b.png": 2, "c.png": 3, "d.png": 4})
         manifest = data.FolderManifest.scan(tmp_path, checksums=checksums)
-        assert manifest.changed_files() == []
+        with pytest.warns(
+            DeprecationWarning, match="with those of a new `scan`"
+        ) as old:
+            assert manifest.changed_files() == []
+        assert old[0].filename == __file__
         (tmp_path / "a.png").unlink()
         with open(tmp_path / "b.png", "ab") as file:
             file.write(b"more")
         content = (tmp_path / "c.png").read_bytes()
         (tmp_path / "c.png").write_bytes(content[::-1])
         expected = ["a.png", "b.png", "c.png"] if checksums else ["a.png", "b.png"]
-        assert manifest.changed_files() == expected
+        with pytest.warns(DeprecationWarning):
+            assert manifest.changed_files() == expected
+        if checksums:
+            again = data.FolderManifest.scan(tmp_path, checksums=True)
+            before = dict(zip(manifest.files, manifest.checksums, strict=True))
+            after = dict(zip(again.files, again.checksums, strict=True))
+            different = {name for name in before if after.get(name) != before[name]}
+            assert different == set(expected)
 
     def test_load_lists_a_folder_once(self, tmp_path, monkeypatch):
         pictures, listing = tmp_path / "pictures", tmp_path / "list.json"
