@@ -73,9 +73,7 @@ class FolderManifestTest(TestCase):
     def test_changed_files(self, tmp_path, checksums):
         write_values(tmp_path, {"a.png": 1, "b.png": 2, "c.png": 3, "d.png": 4})
         manifest = data.FolderManifest.scan(tmp_path, checksums=checksums)
-        with pytest.warns(
-            DeprecationWarning, match="with those of a new `scan`"
-        ) as old:
+        with pytest.warns(DeprecationWarning, match="of a new `scan`") as old:
             assert manifest.changed_files() == []
         assert old[0].filename == __file__
         (tmp_path / "a.png").unlink()
