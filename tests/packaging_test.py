@@ -3,17 +3,22 @@
 import ast
 import configparser
 import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
 import zipfile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from keras_tc2.version import __version__
+from tests.documentation_test import blocks
 from tests.test_case import TestCase
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -150,24 +155,105 @@ class HintsTest(TestCase):
             assert set(hints) <= known, path
 
 
-@pytest.mark.slow(reason="builds both archives; `.ci/run` runs it")
-class ArchivesTest(TestCase):
-    def test_sdist_and_wheel(self, tmp_path):
-        subprocess.run(
-            [sys.executable, "-m", "build", "--outdir", tmp_path, ROOT],
-            check=True,
-            capture_output=True,
-            timeout=900,
-            env={**os.environ, "PYTHONPATH": ""},
+class VersionTest(TestCase):
+    def test_citation_and_changelog_name_it(self):
+        citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+        changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+        released = re.findall(r"^## (\d\S*) \(\d{4}-\d\d-\d\d\)$", changelog, re.M)
+        assert citation["version"] == released[0] == __version__
+
+
+def steps(workflow):
+    """What the jobs of a workflow run, one shell command a line of `run`."""
+    jobs = yaml.safe_load(workflow.read_text("utf-8"))["jobs"]
+    for job in jobs.values():
+        for step in job["steps"]:
+            for line in step.get("run", "").splitlines():
+                yield from (shlex.split(command) for command in line.split("&&"))
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# Commands that are no entry points of a package: ruff is a program of its own.
+SYSTEM = {"grep", "make", "python", "ruff"}
+
+
+class WorkflowsTest(TestCase):
+    @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+    def test_what_is_named_exists(self, path):
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+        scripts = importlib.metadata.entry_points(group="console_scripts").names
+        for command, *arguments in steps(path):
+            assert command in SYSTEM or command in scripts, command
+            if command == "make":
+                assert set(arguments) <= set(targets)
+            if arguments[:1] == ["-m"]:
+                assert importlib.util.find_spec(arguments[1]), arguments[1]
+            for name in arguments:
+                if extra := re.fullmatch(r"\.\[(\w+)\]", name):
+                    assert extra[1] in extras()
+                if re.fullmatch(r"[\w.]+/[\w./]+", name):
+                    assert (ROOT / name).is_file(), name
+
+    def test_the_pythons_are_those_of_setup_cfg(self):
+        text = "".join(path.read_text() for path in WORKFLOWS)
+        used = set(re.findall(r"3\.(\d+)\b", text))
+        declared = re.findall(
+            r"Python :: 3\.(\d+)", config()["metadata"]["classifiers"]
         )
-        (sdist,) = tmp_path.glob("*.tar.gz")
+        assert used == set(declared)
+
+    def test_style_is_checked_as_by_make(self):
+        recipe = re.search(
+            r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M
+        )[1]
+        by_make = [
+            shlex.split(line) for line in recipe.replace("$(BIN)/", "").split("\n")
+        ]
+        checks = [words for words in by_make if words]
+        assert len(checks) == 4
+        for words in checks:
+            assert words in list(steps(ROOT / ".github" / "workflows" / "tests.yml"))
+
+    @pytest.mark.parametrize(("tag", "code"), [(__version__, 0), ("9.9.9", 1)])
+    def test_a_release_needs_a_tag_of_the_version(self, tag, code):
+        workflow = yaml.safe_load(
+            (ROOT / ".github" / "workflows" / "release.yml").read_text()
+        )
+        (command,) = [
+            step["run"]
+            for step in workflow["jobs"]["release"]["steps"]
+            if step.get("name") == "The tag names the version"
+        ]
+        environment = {**os.environ, "GITHUB_REF_NAME": f"v{tag}"}
+        found = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment)
+        assert found.returncode == code
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """The folder of the sdist and the wheel, which is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", folder, ROOT],
+        check=True,
+        capture_output=True,
+        timeout=900,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    return folder
+
+
+@pytest.mark.slow(reason="builds and installs; `.ci/run` runs it")
+class ArchivesTest(TestCase):
+    def test_sdist_and_wheel(self, archives):
+        (sdist,) = archives.glob("*.tar.gz")
         with tarfile.open(sdist) as archive:
             packed = {name.partition("/")[2] for name in archive.getnames()}
         tracked = subprocess.run(
             ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout.splitlines()
         assert set(tracked) - packed <= {".gitignore"}
-        (wheel,) = tmp_path.glob("*.whl")
+        (wheel,) = archives.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
         tops = {name.split("/")[0] for name in names}
@@ -175,3 +261,31 @@ class ArchivesTest(TestCase):
         assert {name for name in tops if not name.endswith(".dist-info")} == {
             "keras_tc2"
         }
+
+    def test_the_readme_runs_from_the_wheel_outside_of_the_checkout(
+        self, archives, tmp_path
+    ):
+        (wheel,) = archives.glob("*.whl")
+        python = tmp_path / "environment" / "bin" / "python"
+        (tmp_path / "examples").symlink_to(ROOT / "examples")
+        script = tmp_path / "readme.py"
+        where = "import keras_tc2; print('from', keras_tc2.__file__)\n"
+        script.write_text("".join([*blocks(ROOT / "README.md"), where]), "utf-8")
+        for command in (
+            [sys.executable, "-m", "venv", tmp_path / "environment"],
+            [python, "-m", "pip", "install", "--quiet", wheel],
+            [python, script],
+            [python.parent / "keras-tc2", "--help"],
+        ):
+            result = subprocess.run(
+                command,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=1800,
+                env={**os.environ, "PYTHONPATH": "", "MPLBACKEND": "Agg"},
+            )
+            assert result.returncode == 0, result.stderr[-2000:]
+            if command[-1] == script:
+                assert "digits_28px" in result.stdout
+                assert f"from {tmp_path / 'environment'}" in result.stdout
