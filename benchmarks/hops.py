@@ -24,7 +24,7 @@ import keras_tc2 as tc2
 
 PACKAGE = pathlib.Path(tc2.__file__).parent
 ENCODER, TAPE = "Encoder.encode", "GradientTape.gradient"
-ASSIGN = "Variable.assign"
+ASSIGN, DECODE = "Variable.assign", "ImageFile.load"
 
 
 class Road:
@@ -139,7 +139,7 @@ def reading():
         for i in range(8):
             picture = np.full((8, 8, 3), i, "uint8")
             keras.utils.save_img(f"{folder}/{i}.png", picture, scale=False)
-        with Road() as road:
+        with Road(DECODE) as road:
             images = tc2.data.load(folder)
             views = tc2.data.two_views(
                 images, batch_size=8, augmentation=tc2.augment.simclr(image_size=8)
