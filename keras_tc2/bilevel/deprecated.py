@@ -1,4 +1,4 @@
-"""Hypergradients of any two losses, which nothing here calls; gone in the next release.
+"""Hypergradients of any two losses, which nothing here calls: gone with their names.
 
 For an inner problem θ*(u) = argmin_θ G(θ, u) and an outer loss F(θ, u), the
 hypergradient is, by the implicit function theorem at θ = θ*(u),
