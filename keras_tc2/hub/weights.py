@@ -69,9 +69,9 @@ def build_with_weights(
     except (ValueError, TypeError) as error:
         path = pathlib.Path(folder, files.CONFIG_FILE)
         raise ConfigError(f"{path}: {error}") from error
-    check_weights(folder, sha256=sha256, num_parameters=num_parameters)
+    path, found = check_weights(folder, sha256=sha256, num_parameters=num_parameters)
     built = build()
-    load_weights(model_of(built), folder)
+    load_weights(model_of(built), path, found)
     return built
 
 
@@ -83,11 +83,16 @@ def check_weights(folder, *, sha256, num_parameters):
         sha256: str. What the config says that the checksum is.
         num_parameters: int. How many values the model will hold.
 
+    Returns:
+        `(path, found)`: of the file, and the shape of each tensor in it by name.
+
     Raises:
         FolderError: if the file is damaged, unsafe, or far too small for the model.
     """
-    path = _path(folder)
-    weights_file.tensor_shapes(path)
+    path = files.safe_path(
+        folder, files.WEIGHTS_FILE, max_bytes=files.MAX_WEIGHTS_BYTES
+    )
+    found = weights_file.tensor_shapes(path)
     weights_file.check_size(path, num_parameters)
     if files.sha256(path) != sha256:
         raise WeightsError(
@@ -95,6 +100,7 @@ def check_weights(folder, *, sha256, num_parameters):
             "damaged, or changed since. Fetch it anew (force_download=True) or save "
             "it again."
         )
+    return path, found
 
 
 def count_parameters(build):
@@ -118,15 +124,18 @@ def count_parameters(build):
         return thread.submit(count).result()
 
 
-def load_weights(model, folder):
-    """Gives a built model the weights in a folder, if they are its own.
+def load_weights(model, path, found):
+    """Gives a built model the weights of a file, if they are its own.
+
+    Args:
+        model: `keras.Model`.
+        path: path of the file.
+        found: dict of the shape of each tensor in it by name.
 
     Raises:
         FolderError: if tensors are missing, left over, of another shape, or hold NaN
             or infinite values.
     """
-    path = _path(folder)
-    found = weights_file.tensor_shapes(path)
     # Keras gives every variable its tensor or raises, so where the sizes are equal
     # nothing of the file is left over.
     sizes = {id(variable): math.prod(variable.shape) for variable in model.variables}
@@ -142,9 +151,3 @@ def load_weights(model, folder):
     weights_file.check_tensors(path, expected)
     weights_file.check_finite(path, expected)
     model.load_weights(path)
-
-
-def _path(folder):
-    return files.safe_path(
-        folder, files.WEIGHTS_FILE, max_bytes=files.MAX_WEIGHTS_BYTES
-    )
