@@ -3,6 +3,7 @@
 import difflib
 import math
 import numbers
+from collections.abc import Mapping
 
 
 def positive(name, value):
@@ -35,6 +36,16 @@ def integer(name, value, *, at_least=1):
             f"`{name}` must be an integer >= {at_least}. Received: {name}={value!r}"
         )
     return int(value)
+
+
+def mapping(name, value):
+    """Returns `value`, a dict from names, or raises `ValueError`."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f'`{name}` must be a dict from names, {{"a": ..., "b": ...}}. Received: '
+            f"{type(value).__name__}"
+        )
+    return value
 
 
 def one_of(name, value, choices, *, aliases=None):

@@ -27,6 +27,11 @@ class ChecksTest(TestCase):
         with pytest.raises(ValueError, match=">= 2"):
             checks.integer("n", 1, at_least=2)
 
+    def test_mapping(self):
+        assert checks.mapping("encoders", {"a": 1}) == {"a": 1}
+        with pytest.raises(ValueError, match=r"`encoders` must be a dict from .*list"):
+            checks.mapping("encoders", [1])
+
     def test_one_of(self):
         assert checks.one_of("kind", "a", {"a": 1}) == "a"
         with pytest.raises(ValueError, match="`kind` must be one of 'a', 'b'"):

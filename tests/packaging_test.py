@@ -90,6 +90,13 @@ class DeclaredTest(TestCase):
         }
         assert not undeclared
 
+    def test_what_tfds_imports_and_does_not_declare_is_required(self):
+        """Else `load("cifar10")` fails where the library alone is installed."""
+        root = pathlib.Path(importlib.util.find_spec("tensorflow_datasets").origin)
+        source = (root.parent / "core" / "dataset_builder.py").read_text()
+        imports = re.findall(r"^ +import (importlib_resources)$", source, re.MULTILINE)
+        assert {normal(name) for name in imports} <= set(required())
+
     @pytest.mark.parametrize("folder", ["examples", "hub", "benchmarks", "tests"])
     def test_everything_else_runs_with_the_extra_dev(self, folder):
         known = {*required(), *extras()["dev"], *OPTIONAL.get(folder, ())}

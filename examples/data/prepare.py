@@ -7,8 +7,7 @@ The first two directories hold the four gzipped IDX files of their dataset
 (`train-images-idx3-ubyte.gz` and so on), the third the HDF5 files that
 `benchmarks/transfer/pictures_data.py` writes; digits come with scikit-learn. Writes the
 sets whose directory is given, and the digits, in a minute, the same pixels in the same
-order each time. Writing needs `importlib_resources`, which TFDS uses and does not
-declare (the `dev` extra has it).
+order each time.
 """
 
 import gzip

@@ -193,7 +193,11 @@ def load(
     if isinstance(source, str | pathlib.PurePath):
         if request.path is None:
             raise FileNotFoundError(f"There is no file or folder {str(source)!r}.")
-        raise ValueError(f"No reader knows what kind of file {str(source)!r} is.")
+        raise ValueError(
+            f"No reader knows what kind of file {str(source)!r} is: files are .csv, "
+            ".npy, HDF5 or TFRecords. Of others give the arrays, as those that "
+            "`numpy.load` reads from .npz, and of pictures a list of paths."
+        )
     raise TypeError(
         "`source` must be a name, a path, an array, a list of images, a pair (images, "
         "labels), a data frame, or a `tf.data.Dataset`. Received: "

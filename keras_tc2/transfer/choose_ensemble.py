@@ -54,8 +54,8 @@ def choose_ensemble(
         `EnsembleChoice`.
 
     Raises:
-        ValueError: if there is no classifier, fewer than `size`, something else than
-            classifiers, or images and labels differ in number.
+        ValueError: if `classifiers` is no dict, holds none, fewer than `size` or
+            something else, or images and labels differ in number.
 
     Example:
     ```python
@@ -79,6 +79,7 @@ def choose_ensemble(
         - [1] Bachu et al., 2023, arXiv 2309.02429
     """
     checks.integer("batch_size", batch_size)
+    checks.mapping("classifiers", classifiers)
     sources = {name: _source(name, source) for name, source in classifiers.items()}
     if not sources:
         raise ValueError("`classifiers` must hold at least one. Received none.")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tc2 import checks
 from keras_tc2.annotations import Array, PathLike
 from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.transfer.classifiers import selective_attention
@@ -72,6 +73,9 @@ def compare_encoders(
     Returns:
         Dict from the name of a row to its accuracy.
 
+    Raises:
+        ValueError: if `encoders` is no dict.
+
     Example:
     ```python
     import numpy as np
@@ -89,6 +93,7 @@ def compare_encoders(
     )
     ```
     """
+    checks.mapping("encoders", encoders)
     (_, labels), (_, test_labels) = train, test
     labels, test_labels = np.asarray(labels), np.asarray(test_labels)
     classes, class_ids = np.unique(labels, return_inverse=True)

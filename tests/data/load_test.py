@@ -112,6 +112,16 @@ class DatasetTest(TestCase):
         images = pairs.map(lambda image, label: image)
         np.testing.assert_array_equal(np.stack(arrays(data.load(images))), IMAGES)
 
+    @pytest.mark.parametrize("labels", [True, False])
+    def test_nothing_is_logged(self, labels, caplog):
+        pairs = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))
+        tf.get_logger().addHandler(caplog.handler)
+        try:
+            data.load(pairs, labels=labels)
+        finally:
+            tf.get_logger().removeHandler(caplog.handler)
+        assert not caplog.text
+
     def test_errors(self):
         images = tf.data.Dataset.from_tensor_slices(IMAGES)
         with pytest.raises(ValueError, match="needs a dataset of \\(image, label\\)"):
@@ -194,6 +204,10 @@ class TFDSTest(TestCase):
         with pytest.raises(ValueError, match=message):
             data.load("fashion_mnist_subsett", data_dir=EMBEDDED)
 
+    def test_a_folder_of_datasets_that_is_not_there(self):
+        with pytest.raises(ValueError, match="There is no folder 'nowhere/data' in"):
+            data.load("fashion_mnist_subset", data_dir="nowhere/data")
+
     def test_download_that_fails(self, tmp_path, monkeypatch):
         import tensorflow_datasets as tfds
 
@@ -243,8 +257,10 @@ class ArgumentsTest(TestCase):
 
     def test_unknown_sources(self, tmp_path):
         (tmp_path / "a.txt").write_text("")
-        with pytest.raises(ValueError, match="what kind of file"):
-            data.load(tmp_path / "a.txt")
+        (tmp_path / "a.npz").write_bytes(b"")
+        for name in ("a.txt", "a.npz"):
+            with pytest.raises(ValueError, match=r"what kind of file.*`numpy\.load`"):
+                data.load(tmp_path / name)
         with pytest.raises(TypeError, match="Received: int"):
             data.load(3)
 

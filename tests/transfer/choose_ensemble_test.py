@@ -76,6 +76,8 @@ class ChooseEnsembleTest(TestCase):
         model = classifier(0)
         with pytest.raises(ValueError, match="Received none"):
             choose_ensemble({}, IMAGES, LABELS)
+        with pytest.raises(ValueError, match=r"`classifiers` must be a dict.*list"):
+            choose_ensemble([(model, IMAGES)], IMAGES, LABELS)
         with pytest.raises(ValueError, match="'a': Classifier"):
             choose_ensemble({"a": model}, IMAGES, LABELS)
         with pytest.raises(ValueError, match=r"Classifier\(encoder, head\)"):

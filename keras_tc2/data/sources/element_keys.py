@@ -59,7 +59,9 @@ def as_image_and_label(element_spec, request):
             )
         return lambda image: image
     if isinstance(element_spec, tuple) and len(element_spec) == 2:
-        return (lambda *pair: pair) if request.labels else (lambda *pair: pair[0])
+        if request.labels:
+            return lambda image, label: (image, label)
+        return lambda image, label: image
     raise ValueError(
         "A dataset must yield images, pairs (image, label), or dicts of them. Received "
         f"elements {element_spec}"

@@ -1,6 +1,7 @@
 """TensorFlow Datasets: by name, or as a prepared directory."""
 
 import difflib
+import os
 import pathlib
 import re
 
@@ -108,6 +109,8 @@ def _unknown(request):
 
 
 def _what_is_prepared(request):
+    if request.data_dir and not pathlib.Path(request.data_dir).expanduser().is_dir():
+        return f"There is no folder {str(request.data_dir)!r} in {os.getcwd()!r}."
     prepared = prepared_names(request.data_dir)
     where = repr(str(request.data_dir)) if request.data_dir else "TFDS's folder"
     return f"Prepared in {where}: {', '.join(prepared) or 'nothing'}."

@@ -405,6 +405,10 @@ class CompareEncodersTest(TestCase):
                 **{argument: value},
             )
 
+    def test_encoders_have_names(self):
+        with pytest.raises(ValueError, match=r"`encoders` must be a dict.*list"):
+            compare_encoders([encoder(5)], self.data(4, 0), self.data(4, 1))
+
     def test_features_are_kept(self, tmp_path):
         compare_encoders(
             {"sees": encoder(5)},
