@@ -81,22 +81,78 @@ def old_arguments(**names: str) -> Callable[[Function], Function]:
                 f"Received: {sorted(unknown)}"
             )
 
+        # Of a constructor, the class.
+        shown = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+
         @functools.wraps(function)
         def with_old_arguments(*args, **kwargs):
-            for old in names.keys() & kwargs.keys():
-                new = names[old]
-                if new in kwargs:
-                    raise TypeError(
-                        f"`{function.__name__}` takes `{new}` alone: `{old}` is its "
-                        "old name. Received: both"
-                    )
-                warn(f"`{function.__name__}({old}=)`", f"`{new}=`")
-                kwargs[new] = kwargs.pop(old)
-            return function(*args, **kwargs)
+            return function(*args, **renamed(shown, kwargs, names))
 
+        with_old_arguments.old_arguments = names
         return with_old_arguments
 
     return decorate
+
+
+def old_arguments_of(function: Any) -> Mapping[str, str]:
+    """What `old_arguments` was given, of a function or the constructor of a class.
+
+    Args:
+        function: function, class or `None`.
+
+    Returns:
+        Dict from old names to new ones, empty where there are none.
+
+    Example:
+    ```python
+    from keras_tc2.deprecation import old_arguments, old_arguments_of
+
+    @old_arguments(lr="learning_rate")
+    def fit(*, learning_rate):
+        return learning_rate
+
+    print(old_arguments_of(fit))  # {'lr': 'learning_rate'}
+    ```
+    """
+    if inspect.isclass(function):
+        function = function.__init__
+    return getattr(function, "old_arguments", {})
+
+
+def renamed(
+    owner: str, arguments: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Arguments by their new names; warns of old ones where the caller was called.
+
+    Args:
+        owner: str, whose they are.
+        arguments: dict of them.
+        names: dict from old names to new ones.
+
+    Raises:
+        TypeError: if an argument is there under both.
+
+    Example:
+    ```python
+    from keras_tc2.deprecation import renamed
+
+    def fit(**arguments):
+        return renamed("fit", arguments, {"lr": "learning_rate"})
+
+    print(fit(lr=0.1))  # {'learning_rate': 0.1}, and a DeprecationWarning
+    ```
+    """
+    found = dict(arguments)
+    for old in names.keys() & arguments.keys():
+        new = names[old]
+        if new in found:
+            raise TypeError(
+                f"`{owner}` takes `{new}` alone: `{old}` is its old name. Received: "
+                "both"
+            )
+        warn(f"`{owner}({old}=)`", f"`{new}=`", stacklevel=4)
+        found[new] = found.pop(old)
+    return found
 
 
 def old_method(old: str, new: str) -> Callable[..., Any]:
@@ -131,12 +187,42 @@ def old_method(old: str, new: str) -> Callable[..., Any]:
     return method
 
 
-def warn(old: str, instead: str) -> None:
+def old_attribute(old: str, new: str) -> property:
+    """An attribute under its old name, which warns with `DeprecationWarning`.
+
+    Args:
+        old: str, the name that goes.
+        new: str, the name of the attribute that is the same.
+
+    Returns:
+        Property for the body of the class.
+
+    Example:
+    ```python
+    from keras_tc2.deprecation import old_attribute
+
+    class Model:
+        rate = 0.1
+        lr = old_attribute("lr", "rate")
+
+    print(Model().lr)  # 0.1, and a DeprecationWarning
+    ```
+    """
+
+    def attribute(self):
+        warn(f"`{type(self).__name__}.{old}`", f"`{new}`")
+        return getattr(self, new)
+
+    return property(attribute, doc=f"Deprecated: `{new}`.")
+
+
+def warn(old: str, instead: str, *, stacklevel: int = 3) -> None:
     """Warns, at the line that called the function which calls this one.
 
     Args:
         old: str, what goes.
         instead: str, what to write instead.
+        stacklevel: int >= 1, of `warnings.warn`. Defaults to `3`.
 
     Example:
     ```python
@@ -152,5 +238,5 @@ def warn(old: str, instead: str) -> None:
         f"{old} is deprecated, and is gone in keras_tc2 {GONE_IN}: write {instead} "
         "instead.",
         DeprecationWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )

@@ -130,6 +130,13 @@ class BritishSpellingTest(TestCase):
         with pytest.warns(DeprecationWarning, match="center_momentum"):
             assert tc2.objectives.DINO.from_config(config).center_momentum == 0.5
 
+    def test_dino_names_itself_and_has_its_attribute(self):
+        with pytest.warns(DeprecationWarning, match=r"`DINO\(centre_momentum=\)`"):
+            objective = tc2.objectives.DINO(centre_momentum=0.5)
+        with pytest.warns(DeprecationWarning, match="`center_momentum`") as caught:
+            assert objective.centre_momentum == 0.5
+        assert caught[0].filename == __file__
+
     def test_regularizers(self):
         calibrator = tc2.layers.TaskCalibrator(
             2,
@@ -156,3 +163,10 @@ class BritishSpellingTest(TestCase):
         np.testing.assert_array_equal(
             old, video.propagate(maps, labels, num_neighbors=2)
         )
+        message = r"`LabelPropagation\(num_neighbours=\)`.*write `num_neighbors=`"
+        with pytest.warns(DeprecationWarning, match=message) as caught:
+            protocol = video.LabelPropagation(num_neighbours=2)
+        assert protocol.options["num_neighbors"] == 2
+        assert caught[0].filename == __file__
+        with pytest.raises(TypeError, match="both"):
+            video.LabelPropagation(num_neighbours=2, num_neighbors=2)

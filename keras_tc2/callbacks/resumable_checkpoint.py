@@ -21,7 +21,12 @@ from keras_tc2.callbacks.checkpoint_file import (
     read_checkpoint,
     write_checkpoint,
 )
-from keras_tc2.callbacks.run_state import configuration, differences, variables
+from keras_tc2.callbacks.run_state import (
+    configuration,
+    differences,
+    variables,
+    with_new_names,
+)
 from keras_tc2.compat import set_epochs_done
 from keras_tc2.pretraining.core.workers import workers
 
@@ -188,7 +193,8 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             {n: f"{v.dtype}{list(v.shape)}" for n, v in self._variables.items()},
         )
         is_other_model = bool(lines)
-        lines += differences(manifest["configuration"], self._configuration)
+        saved = with_new_names(manifest["configuration"])
+        lines += differences(saved, self._configuration)
         if not lines:
             return
         more = len(lines) - MAX_DIFFERENCES

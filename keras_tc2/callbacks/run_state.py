@@ -5,6 +5,8 @@ import re
 
 import keras
 
+from keras_tc2.deprecation import old_arguments_of
+
 
 def configuration(model, data):
     """Everything that must be the same for a run to be continued.
@@ -48,6 +50,18 @@ def variables(model):
             same = sum(other.split(" #")[0] == name for other in named)
             named[f"{name} #{same + 1}" if same else name] = variable
     return named
+
+
+def with_new_names(configuration):
+    """A `configuration` of an older version, its arguments as they are called now."""
+    found = {}
+    for path, value in configuration.items():
+        owner, config, argument = path.rpartition("/config/")
+        registered = configuration.get(f"{owner}/registered_name")
+        old = old_arguments_of(keras.saving.get_registered_object(registered))
+        name, *rest = argument.split("/")
+        found["/".join([owner + config + old.get(name, name), *rest])] = value
+    return found
 
 
 def differences(saved, present):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.checks import integer, positive, probability
-from keras_tc2.deprecation import old_arguments
+from keras_tc2.deprecation import old_arguments, old_attribute
 from keras_tc2.objectives.centring import Centring
 from keras_tc2.objectives.cross_entropy import cross_view_entropy
 from keras_tc2.objectives.inputs import check_number, check_views_of_targets
@@ -121,6 +121,8 @@ class DINO(MomentumObjective):
         self.student_temperature = positive("student_temperature", student_temperature)
         self.teacher_temperature = positive("teacher_temperature", teacher_temperature)
         self.center_momentum = probability("center_momentum", center_momentum)
+
+    centre_momentum = old_attribute("centre_momentum", "center_momentum")
 
     def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:
         """The prototypes."""

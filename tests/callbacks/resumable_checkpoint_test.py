@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import data
+from keras_tc2 import data, objectives
 from keras_tc2.callbacks import ResumableCheckpoint
 from keras_tc2.callbacks.checkpoint_file import (
     DamagedCheckpointError,
@@ -24,6 +24,7 @@ from keras_tc2.callbacks.checkpoint_file import (
     write_checkpoint,
 )
 from keras_tc2.callbacks.run_state import variables
+from keras_tc2.pretraining import SSLPretrainer
 from tests import tiny
 from tests.callbacks import resumable_run
 from tests.callbacks.resumable_run import EPOCHS, STEPS, new_model, new_views, train
@@ -319,6 +320,30 @@ class RefusalTest(TestCase):
             train(folder, model=model)
         for a, b in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
+
+    def test_arguments_of_an_older_version_are_the_same(self, tmp_path, monkeypatch):
+        def run(epochs):
+            objective = objectives.DINO(output_dim=4, center_momentum=0.5)
+            model = SSLPretrainer(tiny.encoder(), objective=objective)
+            model.compile(keras.optimizers.SGD(0.05))
+            return model.fit(
+                new_views(),
+                epochs=epochs,
+                callbacks=[ResumableCheckpoint(tmp_path)],
+                verbose=0,
+            )
+
+        new_config = objectives.DINO.get_config
+
+        def old_config(self):
+            config = new_config(self)
+            config["centre_momentum"] = config.pop("center_momentum")
+            return config
+
+        with monkeypatch.context() as older:
+            older.setattr(objectives.DINO, "get_config", old_config)
+            run(1)
+        assert len(run(2).epoch) == 2
 
     def test_other_data_are_refused(self, finished, tmp_path):
         folder = copied(finished, tmp_path, 6)

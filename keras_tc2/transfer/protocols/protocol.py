@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from keras_tc2.deprecation import old_arguments_of, renamed
 from keras_tc2.transfer.protocols.score import Score
 
 
@@ -44,6 +45,8 @@ class Protocol:
         cls.__signature__ = inspect.Signature(_options(cls)) if is_plain else None
 
     def __init__(self, **options: Any) -> None:
+        old = old_arguments_of(type(self).function)
+        options = renamed(type(self).__name__, options, old)
         defaults = {option.name: option.default for option in _options(type(self))}
         unknown = set(options) - set(defaults)
         if unknown:
