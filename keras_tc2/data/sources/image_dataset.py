@@ -135,10 +135,15 @@ class ImageDataset(ReadDataset):
             return ReadDataset(dataset)  # Tensors of a graph: not known before it runs.
         if self.source is None:
             return ImageDataset(dataset, None, self.class_names)
-        return self._of_numbers(choose(np.arange(self.source.size), *counts))
+        numbers = choose(np.arange(self.source.size), *counts)
+        if tf.executing_eagerly():
+            return self._of_numbers(numbers)
+        # `dataset` keeps the options, which TensorFlow does not tell within a graph.
+        return ImageDataset(dataset, Subset(self.source, numbers), self.class_names)
 
     def _of_numbers(self, numbers):
-        return Subset(self.source, numbers).dataset().with_options(self.options())
+        chosen = Subset(self.source, numbers).dataset()
+        return chosen.with_options(self.options()) if tf.executing_eagerly() else chosen
 
 
 class ImageSource:
@@ -147,7 +152,7 @@ class ImageSource:
     Args:
         size: int, the number of images.
         image_shape: `(height, width, channels)` of the images; of the first one, where
-            they may differ.
+            they may differ (of a `Subset`, the first one of its source).
         labels: int64 array `(size,)`, or `None`.
         class_names: list of str, what the numbers of classes stand for, or `None`.
     """
@@ -203,7 +208,15 @@ class Subset(ImageSource):
 
     def image_batches(self, indices, batch_size):
         """See the base class."""
+        images = self.elements(indices).map(without_label)
+        if not images.element_spec.shape.is_fully_defined():
+            return batch_images(images, self._first_shape(), batch_size)
         return self._source.image_batches(tf.gather(self._numbers, indices), batch_size)
+
+    def _first_shape(self):
+        """The shape of its own first image; the source's first may have another."""
+        with tf.init_scope():
+            return tuple(tf.nest.flatten(next(iter(self.dataset())))[0].shape)
 
 
 def without_label(*element):

@@ -1,11 +1,13 @@
 """What `load` returns: chosen by number, and still shuffled completely."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_tc2 import data
-from tests.data.pictures import write
+from tests.data.pictures import noise, write
 from tests.test_case import TestCase
 
 IMAGES = np.arange(12, dtype="uint8").reshape(12, 1, 1, 1)
@@ -116,6 +118,33 @@ class ImageDatasetTest(TestCase):
         images = of_array(tmp_path)
         for made in (images.map(lambda *x: x), images.batch(2), images.repeat()):
             assert not isinstance(made, data.ImageDataset)
+
+    @by_number
+    def test_parts_within_a_graph(self, source, tmp_path):
+        images = SOURCES[source](tmp_path, labels=False)
+
+        @tf.function
+        def pixels():
+            parts = images.skip(4).take(3), images.shard(6, 1), images.read([9, 2])
+            assert all(isinstance(part, data.ImageDataset) for part in parts)
+            return [next(iter(part.batch(9))) for part in parts]
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            found = [np.ravel(part).tolist() for part in pixels()]
+        assert found == [[4, 5, 6], [1, 7], [9, 2]]
+
+    @pytest.mark.parametrize("labels", [True, False])
+    def test_parts_of_one_size_of_images_that_differ(self, labels, tmp_path):
+        for number, size in enumerate([4, 3, 3, 3, 5]):
+            write(tmp_path / "a" / f"{number}.png", noise((size, size, 3)))
+        images = data.load(tmp_path, labels=labels)
+        for part in (images.skip(1).take(3), images.read([2, 1]).shard(1, 0)):
+            (view, _), *_ = data.two_views(part, batch_size=2)
+            assert view.shape == (2, 3, 3, 3)
+        message = r"The first image is \(3, 3, 3\), another is 5"
+        with pytest.raises(data.ReadingError, match=message):
+            list(data.two_views(images.skip(1), batch_size=4))
 
     def test_counts_of_a_graph_give_a_plain_dataset(self):
         @tf.function
