@@ -137,7 +137,8 @@ class ImageDatasetTest(TestCase):
     @pytest.mark.parametrize("labels", [True, False])
     def test_parts_of_one_size_of_images_that_differ(self, labels, tmp_path):
         for number, size in enumerate([4, 3, 3, 3, 5]):
-            write(tmp_path / "a" / f"{number}.png", noise((size, size, 3)))
+            image = noise((size, size, 3))
+            write(tmp_path / "aaabb"[number] / f"{number}.png", image)
         images = data.load(tmp_path, labels=labels)
         for part in (images.skip(1).take(3), images.read([2, 1]).shard(1, 0)):
             (view, _), *_ = data.two_views(part, batch_size=2)
