@@ -156,7 +156,7 @@ check("ẑ − (z + W V)", calibrated - embeddings - weights @ factors, at_most=
 # are sparse.
 
 # %%
-regularisers = calibrator.regularisers(factors, constant, weights)
+regularizers = calibrator.regularizers(factors, constant, weights)
 Z, V, W = (np.asarray(x) for x in (constant, factors, weights))
 expected = {
     "reconstruction": np.sum((Z - Z @ V.T @ V) ** 2) / np.sum(Z**2),
@@ -164,7 +164,7 @@ expected = {
     "sparsity": np.mean(np.abs(W)),
 }
 for name, value in expected.items():
-    check(f"{name} against NumPy", regularisers[name] - value, at_most=1e-9)
+    check(f"{name} against NumPy", regularizers[name] - value, at_most=1e-9)
 
 # %% [markdown]
 # ## 6. The inner step, θ_s = θ − α ∇ℓ(T_s; θ, φ)
@@ -280,7 +280,7 @@ model = tc2.TC2Pretrainer(
 model.calibrator.set_weights(calibrator.get_weights())
 losses, gradients = model.value_and_gradients(view_1, view_2)
 
-ours = {"base_loss": base_loss, "outer_loss": outer_loss(theta), **regularisers}
+ours = {"base_loss": base_loss, "outer_loss": outer_loss(theta), **regularizers}
 ours["loss"] = sum(ours.values()) - (1 - model.sparsity_weight) * ours["sparsity"]
 for name, value in ours.items():
     check(f"{name} of the pretrainer", losses[name] - value, at_most=1e-9)
