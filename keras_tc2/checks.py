@@ -3,6 +3,8 @@
 import difflib
 import math
 import numbers
+import os
+import pathlib
 from collections.abc import Mapping
 
 
@@ -46,6 +48,16 @@ def mapping(name, value):
             f"{type(value).__name__}"
         )
     return value
+
+
+def paths(name, value):
+    """Returns a list of `pathlib.Path`; raises `ValueError` for a single path."""
+    if isinstance(value, str | os.PathLike):
+        raise ValueError(
+            f"`{name}` must be a list of paths, [{str(value)!r}]. Received: the path "
+            "alone"
+        )
+    return [pathlib.Path(path) for path in value]
 
 
 def one_of(name, value, choices, *, aliases=None):

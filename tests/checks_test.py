@@ -1,3 +1,5 @@
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,12 @@ class ChecksTest(TestCase):
         assert checks.mapping("encoders", {"a": 1}) == {"a": 1}
         with pytest.raises(ValueError, match=r"`encoders` must be a dict from .*list"):
             checks.mapping("encoders", [1])
+
+    def test_paths(self):
+        assert checks.paths("pictures", ("a",)) == [pathlib.Path("a")]
+        for one in ("a", pathlib.Path("a")):
+            with pytest.raises(ValueError, match=r"`pictures` must be .*\['a'\]"):
+                checks.paths("pictures", one)
 
     def test_one_of(self):
         assert checks.one_of("kind", "a", {"a": 1}) == "a"

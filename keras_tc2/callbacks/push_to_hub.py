@@ -83,7 +83,7 @@ class PushToHub(keras.callbacks.Callback):
             "license": license,
             "card_data": card_data,
             "transfer_report": transfer_report,
-            "pictures": list(pictures),
+            "pictures": checks.paths("pictures", pictures),
             "safetensors": safetensors,
         }
         self.urls: list[str] = []

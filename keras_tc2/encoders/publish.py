@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import tempfile
 
+from keras_tc2 import checks
 from keras_tc2.encoders.pretrained import CONFIG_KEYS
 from keras_tc2.hub import files
 from keras_tc2.hub.card import card_text, write_card
@@ -56,7 +57,7 @@ def write_publication(
         published: `Encoder` or `Classifier`; the others as of its `push_to_hub`.
     """
     folder = pathlib.Path(folder)
-    pictures = [pathlib.Path(picture) for picture in pictures]
+    pictures = checks.paths("pictures", pictures)
     missing = [str(picture) for picture in pictures if not picture.is_file()]
     if missing:
         raise FileNotFoundError(f"There is no picture {missing[0]}")

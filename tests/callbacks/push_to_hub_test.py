@@ -139,6 +139,8 @@ class PushToHubTest(TestCase):
     def test_what_can_no_longer_be_written_ends_no_training(self, server, tmp_path):  # noqa: F811
         picture = tmp_path / "views.png"
         picture.write_bytes(b"")
+        with pytest.raises(ValueError, match="`pictures` must be a list of paths"):
+            PushToHub("me/enc", pictures=picture)
         callback = PushToHub("me/enc", every_epochs=10, pictures=[picture])
         gone = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: picture.unlink()

@@ -192,6 +192,8 @@ class PushTest(TestCase):
     def test_missing_picture(self, encoder, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"no picture a\.png"):
             encoder.push_to_hub("me/e", pictures=["a.png"], dry_run=tmp_path / "d")
+        with pytest.raises(ValueError, match=r"list of paths, \['a\.png'\]"):
+            encoder.push_to_hub("me/e", pictures="a.png", dry_run=tmp_path / "d")
 
     def test_wrapped_model(self, server):
         inputs = keras.Input((8, 8, 1))
