@@ -57,9 +57,8 @@ def images_of(stage):
     return [tc2.data.as_arrays(images) for images in loaded]
 
 
-def conflicts(stage, arm, seed):
-    """The `TaskConflict` before, midway and after training."""
-    domains = images_of(stage)
+def conflicts(stage, arm, domains, seed):
+    """The `TaskConflict` before, midway and after training on `images_of(stage)`."""
     shape = domains[0].shape[1:]
     recipes = RECIPES[stage.flags.get("recipes", "simclr")]
     whole, by_task = recipes(shape[0], arm.arguments.get("num_tasks", 4), shape[-1])
@@ -90,10 +89,10 @@ def main(_):
     stages, results = read_stages(), {"provenance": provenance(), "conflict": {}}
     rows = []
     for name in FLAGS.cases or CASES:
-        stage, arm = CASES[name]
-        of_seeds = [
-            conflicts(stages[stage], ALL_ARMS[arm], int(seed)) for seed in FLAGS.seeds
-        ]
+        stage_name, arm_name = CASES[name]
+        stage, arm = stages[stage_name], ALL_ARMS[arm_name]
+        domains = images_of(stage)
+        of_seeds = [conflicts(stage, arm, domains, int(seed)) for seed in FLAGS.seeds]
         results["conflict"][name] = {
             trained: [
                 {
