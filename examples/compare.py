@@ -53,6 +53,9 @@ _ENCODER = flags.DEFINE_enum(
 _ENCODER_ARGUMENTS = flags.DEFINE_string(
     "encoder_arguments", "{}", "JSON, what `encoders.create` is given besides."
 )
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16"], "Of what is trained."
+)
 _STEPS = flags.DEFINE_integer("steps", 250, "Steps of base SSL.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of Adam's cosine.")
@@ -321,6 +324,7 @@ def chosen(flag, known):
 def main(_):
     """Makes what is missing, seed after seed, and writes the results."""
     logging.set_verbosity(logging.WARNING)
+    keras.config.set_dtype_policy(_PRECISION.value)
     arms = chosen(_ARMS, ALL_ARMS)
     objectives = chosen(_OBJECTIVES, tc2.objectives.names())
     seeds = [int(seed) for seed in _SEEDS.value]
@@ -338,9 +342,11 @@ def main(_):
         "transfer": data.transfer,
         "data": data.contents,
     }
+    # Folders from before there was a choice do not name these.
     if _RECIPES.value != "simclr":
-        # Folders from before there was a choice do not name it.
         settings["recipes"] = _RECIPES.value
+    if _PRECISION.value != "float32":
+        settings["precision"] = _PRECISION.value
     check_settings(folder, settings)
     trainer = Trainer(data)
     for seed in seeds:

@@ -121,6 +121,7 @@ def check_settings(stage, settings):
     """Raises `ValueError` if runs were made with other flags than the stage's."""
     made_with = {
         "recipes": "simclr",
+        "precision": "float32",
         **settings,
         "pretrain_on": settings["in_domain"].split("+"),
         "transfer_to": settings["transfer"],

@@ -97,6 +97,20 @@ class CompareTest(TestCase):
         result = compare(folder, folder / "both", *flags, fails=True)
         assert "'recipes': 'contradicting'" in result.stderr
 
+    def test_trains_in_bfloat16(self, first_run):
+        folder, _ = first_run
+        flags = ["--precision=mixed_bfloat16", "--arms=base", "--seeds=0"]
+        compare(folder, folder / "bfloat16", *flags)
+        other = json.loads((folder / "bfloat16" / "settings.json").read_text())
+        assert other["precision"] == "mixed_bfloat16"
+        losses = [
+            json.loads((folder / name / "runs" / "nt_xent-base-0.json").read_text())[
+                "losses"
+            ]["loss"]
+            for name in ("both", "bfloat16")
+        ]
+        assert 1e-6 < abs(losses[1] / losses[0] - 1) < 0.05
+
     def test_refuses_other_settings(self, first_run):
         folder, _ = first_run
         result = compare(folder, folder / "both", "--steps=3", fails=True)
