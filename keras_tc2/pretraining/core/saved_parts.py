@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from keras_tc2 import augment, bilevel, objectives
 from keras_tc2.annotations import PathLike
-from keras_tc2.encoders.from_pretrained import from_pretrained
+from keras_tc2.encoders.pretrained import load_folder
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
 from keras_tc2.hub.errors import ConfigError
@@ -142,7 +142,8 @@ class SavedPretrainer:
             local_files_only=local_files_only,
             parts=[files.PRETRAINER_FOLDER],
         )
-        encoder = from_pretrained(folder, trainable=trainable)
+        encoder = load_folder(folder, trainable=trainable)
+        encoder.source = str(repo_id_or_folder)
         folder = folder / files.PRETRAINER_FOLDER
         if not (folder / files.CONFIG_FILE).exists():
             raise FileNotFoundError(

@@ -118,6 +118,7 @@ class SavedPartsTest(TestCase):
         )
         encoders.from_pretrained("me/enc")
         reloaded = TC2Pretrainer.from_pretrained("me/enc")
+        assert reloaded.encoder.source == "me/enc"  # Its name in reports.
         for a, b in zip(reloaded.variables, pretrainer.variables, strict=True):
             self.assert_close(a, b, atol=0, rtol=0)
 
