@@ -245,7 +245,7 @@ class Encoder(Publishable, keras.Model):
         }
         if self.recipe is None:
             config["network"] = keras.saving.serialize_keras_object(self.network)
-        elif self.trainable:
+        else:
             # A recipe knows nothing of what was frozen since.
             config["frozen_layers"] = [
                 position
@@ -262,8 +262,10 @@ class Encoder(Publishable, keras.Model):
         backbone, recipe = config.pop("backbone"), config.pop("recipe")
         if recipe is not None:
             config.pop("network")
-            frozen = set(config.pop("frozen_layers", ()))
+            frozen = config.pop("frozen_layers", None)
             encoder = cls(**network_of(recipe), **config)
+            if frozen is None and not encoder.trainable:
+                encoder.network.trainable = False  # Older files list none.
             if frozen:
                 for position, layer in enumerate(all_layers(encoder.network)):
                     layer.trainable = position not in frozen

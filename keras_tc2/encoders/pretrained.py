@@ -8,7 +8,7 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from keras_tc2.encoders.arguments import image_shape
+from keras_tc2.encoders.arguments import MAX_CHANNELS, image_shape
 from keras_tc2.encoders.encoder import Encoder, checked_value_range
 from keras_tc2.encoders.recipe import network_of
 from keras_tc2.encoders.registry import builder_named, complete_arguments
@@ -140,7 +140,9 @@ def _checked_recipe(config):
 
 
 def _statistics(name, values):
-    return None if values is None else _numbers(check_plain(name, values))
+    if values is None:
+        return None
+    return _numbers(check_plain(name, values, max_length=MAX_CHANNELS))
 
 
 def _numbers(values):

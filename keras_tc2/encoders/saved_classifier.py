@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_tc2.checks import integer
 from keras_tc2.encoders.classifier import Classifier
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.encoders.pretrained import load_folder, save_pretrained
@@ -54,14 +55,15 @@ def load_classifier(repo_id_or_folder, *, trainable, **request):
     config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
 
     def build():
+        num_classes = integer("num_classes", config["num_classes"], at_least=2)
         head = ClassificationHead(
-            check_plain("num_classes", config["num_classes"]),
+            check_plain("num_classes", num_classes),
             standardize=bool(config["standardize"]),
             name="head",
         )
         classes = config["classes"]
         if classes is not None:
-            classes = check_plain("classes", classes)
+            classes = check_plain("classes", classes, max_length=num_classes)
         return Classifier(encoder, head, classes=classes)
 
     classifier = build_with_weights(

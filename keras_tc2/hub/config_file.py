@@ -25,14 +25,23 @@ def write_config(folder: PathLike, name: str, content: Mapping[str, Any]) -> Non
     """Writes `content`, a dict, with the library and format version in front.
 
     Access tokens of the Hub, such as one in a recorded command, are left out.
+
+    Raises:
+        ConfigError: if it would be too long to be read again.
     """
     text = json.dumps(
         {"library": LIBRARY, "format_version": FORMAT_VERSION, **content},
         indent=2,
         allow_nan=False,
     )
-    path = pathlib.Path(folder, name)
-    path.write_text(redact(text) + "\n", encoding="utf-8")
+    written = (redact(text) + "\n").encode()
+    if len(written) > files.MAX_CONFIG_BYTES:
+        raise ConfigError(
+            f"{name} would have {len(written)} bytes, and at most "
+            f"{files.MAX_CONFIG_BYTES} are read again. Shorten the `training_record` "
+            "of the encoder, or the names of `classes`."
+        )
+    pathlib.Path(folder, name).write_bytes(written)
 
 
 def read_config(
@@ -97,11 +106,20 @@ def holds_config(folder, name):
         return False
 
 
-def check_plain(name: str, value: Any, nesting: int = 0) -> Any:
+def check_plain(
+    name: str, value: Any, nesting: int = 0, *, max_length: int = MAX_LIST
+) -> Any:
     """Returns `value` if it is a bounded number, string, None or list of these.
 
     Anything else, a dict above all, could describe an object; a huge number could
     ask for one. `name` is what the error names.
+
+    Args:
+        name: str.
+        value: what was given.
+        nesting: int, how many lists it is within.
+        max_length: int, of a list, where its length is bounded by something else in
+            the config.
 
     Raises:
         ConfigError: if it is not.
@@ -114,11 +132,11 @@ def check_plain(name: str, value: Any, nesting: int = 0) -> Any:
         return value
     if isinstance(value, str) and len(value) <= MAX_STRING:
         return value
-    if isinstance(value, list) and len(value) <= MAX_LIST and nesting < MAX_NESTING:
+    if isinstance(value, list) and len(value) <= max_length and nesting < MAX_NESTING:
         return [check_plain(name, item, nesting + 1) for item in value]
     raise ConfigError(
         f"`{name}` must be a number up to {MAX_INTEGER}, a string of up to "
-        f"{MAX_STRING} characters, or a list of up to {MAX_LIST} of them. "
+        f"{MAX_STRING} characters, or a list of up to {max_length} of them. "
         f"Received: {repr(value)[:MAX_STRING]}"
     )
 

@@ -62,16 +62,17 @@ class ClassificationHead(ShownLayer):
 
     def build(self, features_shape: Shape) -> None:
         """Creates the layers, once the width of the features is known."""
+        shared = {"dtype": self.dtype_policy, "trainable": self.trainable}
         self.standardization = None
         if self.standardize:
             self.standardization = BatchNormalization(
-                momentum=0.9, center=False, scale=False, dtype=self.dtype_policy
+                momentum=0.9, center=False, scale=False, **shared
             )
             self.standardization.build(features_shape)
         self.dense = keras.layers.Dense(
             self.num_classes,
             kernel_initializer=self.kernel_initializer,
-            dtype=self.dtype_policy,
+            **shared,
         )
         self.dense.build(features_shape)
 

@@ -73,21 +73,18 @@ class ProjectionHead(ShownLayer):
     def build(self, features_shape: Shape) -> None:
         """Creates the blocks, once the width of the features is known."""
         hidden_dim = self.hidden_dim or features_shape[-1]
+        shared = {"dtype": self.dtype_policy, "trainable": self.trainable}
         self.blocks = []
         for _ in range(self.num_layers - 1):
             # The bias would be cancelled by the mean that the normalisation takes.
             bias = not self.batch_normalization
-            self.blocks.append(
-                keras.layers.Dense(hidden_dim, use_bias=bias, dtype=self.dtype_policy)
-            )
+            self.blocks.append(keras.layers.Dense(hidden_dim, use_bias=bias, **shared))
             if self.batch_normalization:
                 self.blocks.append(
-                    BatchNormalization(
-                        synchronized=self.synchronized, dtype=self.dtype_policy
-                    )
+                    BatchNormalization(synchronized=self.synchronized, **shared)
                 )
-            self.blocks.append(keras.layers.ReLU(dtype=self.dtype_policy))
-        self.blocks.append(keras.layers.Dense(self.output_dim, dtype=self.dtype_policy))
+            self.blocks.append(keras.layers.ReLU(**shared))
+        self.blocks.append(keras.layers.Dense(self.output_dim, **shared))
         shape = tuple(features_shape)
         for block in self.blocks:
             block.build(shape)

@@ -123,6 +123,17 @@ class FolderTest(TestCase):
         frozen = Classifier.from_pretrained(tmp_path, trainable=False)
         assert frozen.trainable_variables == []
 
+    def test_many_classes(self, tmp_path):
+        names = [f"class {number}" for number in range(100)]
+        model = Classifier(new_encoder(), 100, classes=names)
+        model.save_pretrained(tmp_path)
+        assert Classifier.from_pretrained(tmp_path).classes == names
+
+    def test_what_could_not_be_read_is_not_written(self, tmp_path):
+        model = Classifier(new_encoder(), 6000, classes=["n" * 200] * 6000)
+        with pytest.raises(hub.ConfigError, match=r"1048576 are read.*`classes`"):
+            model.save_pretrained(tmp_path)
+
     def test_an_encoder_alone(self, tmp_path):
         new_encoder().save_pretrained(tmp_path)
         with pytest.raises(FileNotFoundError, match="without a classifier"):
@@ -135,6 +146,7 @@ class FolderTest(TestCase):
             {"num_classes": "two"},
             {"num_classes": 1},
             {"classes": ["one"]},
+            {"classes": ["name"] * 10**4},
             {"classes": {"a": 1}},
             {"weights_sha256": "0" * 64},
             {"more": 1},
@@ -181,6 +193,37 @@ class CopyTest(TestCase):
             assert [v.path.split("/")[-2:] for v in twin.trainable_variables] == [
                 v.path.split("/")[-2:] for v in encoder.trainable_variables
             ]
+
+    @pytest.mark.parametrize("kind", ["recipe", "wrapped", "keras"])
+    def test_a_frozen_encoder_stays_frozen(self, kind, tmp_path):
+        encoder = {
+            "recipe": new_encoder,
+            "wrapped": lambda: Encoder.wrap(new_encoder().network),
+            "keras": lambda: new_encoder().network,
+        }[kind]()
+        encoder.trainable = False
+        trained(encoder).save(tmp_path / "classifier.keras")
+        again = keras.saving.load_model(tmp_path / "classifier.keras")
+        before = again.encoder.get_weights()
+        again.fit(IMAGES, LABELS, verbose=0)
+        for weight, old in zip(again.encoder.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, old)
+        assert not again.encoder.trainable
+
+    def test_a_frozen_encoder_of_an_older_file(self):
+        encoder = new_encoder()
+        encoder.trainable = False
+        config = encoder.get_config()
+        del config["frozen_layers"]
+        again = Classifier(Encoder.from_config(config), 2)
+        assert again.trainable_variables == again.head.trainable_variables
+
+    def test_a_frozen_head_stays_frozen(self, tmp_path):
+        model = Classifier(new_encoder(), 2)
+        model.head.trainable = False
+        model.save(tmp_path / "classifier.keras")
+        again = keras.saving.load_model(tmp_path / "classifier.keras")
+        assert again.trainable_variables == again.encoder.trainable_variables
 
     def test_a_copy_synchronizes_as_the_encoder_does(self):
         encoder = tc2.layers.synchronize(new_encoder())

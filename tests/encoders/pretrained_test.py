@@ -147,6 +147,14 @@ class FromPretrainedTest(TestCase):
         a, b = (p / "config.json" for p in (tmp_path, tmp_path / "again"))
         assert a.read_text() == b.read_text()
 
+    def test_many_channels(self, tmp_path):
+        mean = [0.001 * channel for channel in range(100)]
+        encoder = small_encoder(
+            input_shape=(8, 8, 100), channel_mean=mean, channel_std=0.2
+        )
+        encoder.save_pretrained(tmp_path)
+        assert from_pretrained(tmp_path).recipe == encoder.recipe
+
     def test_trainable(self, tmp_path):
         small_encoder().save_pretrained(tmp_path)
         assert from_pretrained(tmp_path).trainable_variables
@@ -245,6 +253,7 @@ class DamagedFolderTest(TestCase):
             ({"value_range": [0]}, "config.json"),
             ({"value_range": [1, 0]}, "low < high"),
             ({"value_range": "01"}, "list of numbers"),
+            ({"value_range": [0.5] * 1025}, "list of up to 1024"),
             ({"preprocessing": {"class_name": "Lambda"}}, "`preprocessing`"),
             (
                 {"preprocessing": {"channel_mean": ["a"], "channel_std": [1]}},

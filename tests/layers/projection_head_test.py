@@ -36,6 +36,11 @@ class ProjectionHeadTest(TestCase):
         assert head.trainable_variables[0].shape == (7, 7)
         assert head.compute_output_shape((None, 7)) == (None, 3)
 
+    def test_made_frozen_it_is_frozen_within_a_model(self):
+        head = ProjectionHead(3, trainable=False)
+        head.build((None, 7))
+        assert not any(variable.trainable for variable in head.variables)
+
     @pytest.mark.parametrize("name", ["output_dim", "hidden_dim", "num_layers"])
     def test_refuses_zero(self, name):
         with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1"):

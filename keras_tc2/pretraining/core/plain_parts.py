@@ -7,6 +7,10 @@ from keras_tc2.hub.errors import ConfigError
 KERAS_KEYS = ("name", "trainable", "dtype")
 KEYS = {"name", "arguments"}
 MAX_NESTING = 8
+WITHOUT = (
+    "Leave out `include_pretrainer`, or keep the pretrainer for yourself with "
+    '`pretrainer.save("pretrainer.keras")`.'
+)
 
 
 def described(part, classes, *, only, nested=()):
@@ -20,20 +24,23 @@ def described(part, classes, *, only, nested=()):
         nested: names of arguments that hold such parts themselves.
 
     Raises:
-        ValueError: if it is of another class, or an argument is not a number, string or
-            list of these: such could not be loaded without running code.
+        ValueError: if it is of another class, a list of parts is too long, or an
+            argument is not a number, string or list of these: such could not be loaded
+            without running code.
     """
 
     def inner(part):
         return described(part, classes, only=only, nested=nested)
 
     if nested and isinstance(part, list | tuple):
+        if len(part) > MAX_LIST:
+            raise ValueError(
+                f"At most {MAX_LIST} {' or '.join(nested)} are published. Received: "
+                f"{len(part)}. {WITHOUT}"
+            )
         return [inner(each) for each in part]
     if type(part) not in classes:
-        raise ValueError(
-            f"Only {only}. Received: {part!r}. Leave out `include_pretrainer`, or keep "
-            'the pretrainer for yourself with `pretrainer.save("pretrainer.keras")`.'
-        )
+        raise ValueError(f"Only {only}. Received: {part!r}. {WITHOUT}")
     arguments = {
         key: inner(getattr(part, key)) if key in nested else plain(key, value)
         for key, value in part.get_config().items()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tc2 import encoders, hub, layers, objectives
+from keras_tc2 import augment, encoders, hub, layers, objectives
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
 from tests import tiny
 from tests.hub.conftest import TOKEN, server  # noqa: F401
@@ -135,6 +135,14 @@ class SavedPartsTest(TestCase):
     def test_parts_of_the_users_own_are_refused(self, tmp_path):
         pretrainer = tc2(projector=keras.layers.Dense(4))
         with pytest.raises(ValueError, match=r"published: ProjectionHead.*Dense"):
+            pretrainer.save_pretrainer_parts(tmp_path)
+
+    def test_more_recipes_than_are_read_again_are_refused(self, tmp_path):
+        layers = [augment.RandomHorizontalFlip()] * 65
+        pretrainer = tc2(augmentation=augment.Pipeline(layers))
+        with pytest.raises(
+            ValueError, match=r"At most 64 layers or recipes.*Received: 65"
+        ):
             pretrainer.save_pretrainer_parts(tmp_path)
 
 
