@@ -30,10 +30,16 @@ CONFIG_KEYS = [
     "versions",
     "training",
 ]
+# Of what lies beside an encoder: the checksum of the weights that it belongs to.
+ENCODER_KEY = "encoder_sha256"
 
 
 def save_pretrained(encoder, folder):
-    """Writes an encoder to a folder; see `Encoder.save_pretrained`."""
+    """Writes an encoder to a folder; see `Encoder.save_pretrained`.
+
+    Returns:
+        str, the SHA-256 of its weights, which what belongs to the encoder keeps.
+    """
     if encoder.recipe is None:
         raise ValueError(
             f"Encoder {encoder.name!r} wraps a model that was built elsewhere, and a "
@@ -51,6 +57,7 @@ def save_pretrained(encoder, folder):
         write_config(unfinished, files.CONFIG_FILE, _config(encoder, weights_sha256))
         for name in (files.WEIGHTS_FILE, files.CONFIG_FILE):
             os.replace(pathlib.Path(unfinished, name), folder / name)
+    return weights_sha256
 
 
 def load_folder(folder, *, trainable):
@@ -74,6 +81,24 @@ def load_folder(folder, *, trainable):
     encoder.training_record = config["training"]
     encoder.trainable = trainable
     return encoder
+
+
+def check_encoder(folder, part, config):
+    """Raises `ConfigError` if a part was written for another encoder than lies there.
+
+    Args:
+        folder: path of the encoder's folder.
+        part: str, the folder in it that holds the part.
+        config: dict, the part's config; one without `encoder_sha256` is older than this
+            check.
+    """
+    encoder = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
+    if config.get(ENCODER_KEY, encoder["weights_sha256"]) != encoder["weights_sha256"]:
+        raise ConfigError(
+            f"{pathlib.Path(folder, part)} belongs to another encoder than the one in "
+            f"{folder}, which was saved there since. Save the two together, or load "
+            "the encoder alone with `keras_tc2.from_pretrained`."
+        )
 
 
 def _config(encoder, weights_sha256):

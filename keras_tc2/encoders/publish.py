@@ -70,6 +70,7 @@ def write_publication(
             f"Received: {include_pretrainer!r}"
         )
     published.save_pretrained(folder)
+    config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
     encoder = getattr(published, "encoder", published)
     weight_files = [files.WEIGHTS_FILE]
     if safetensors:
@@ -80,13 +81,15 @@ def write_publication(
         classes = published.classes or list(range(published.head.num_classes))
         weight_files.append(f"{files.CLASSIFIER_FOLDER}/{files.WEIGHTS_FILE}")
     if include_pretrainer is not None:
-        include_pretrainer.save_pretrainer_parts(folder / files.PRETRAINER_FOLDER)
+        include_pretrainer.save_pretrainer_parts(
+            folder / files.PRETRAINER_FOLDER, encoder_sha256=config["weights_sha256"]
+        )
     if pictures:
         (folder / files.PICTURES_FOLDER).mkdir()
     for picture in pictures:
         shutil.copyfile(picture, folder / files.PICTURES_FOLDER / picture.name)
     text = card_text(
-        read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS),
+        config,
         repo_id=repo_id,
         license=license,
         card_data=card_data,

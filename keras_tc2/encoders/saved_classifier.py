@@ -5,7 +5,12 @@ import pathlib
 from keras_tc2.checks import integer
 from keras_tc2.encoders.classifier import Classifier
 from keras_tc2.encoders.encoder import Encoder
-from keras_tc2.encoders.pretrained import load_folder, save_pretrained
+from keras_tc2.encoders.pretrained import (
+    ENCODER_KEY,
+    check_encoder,
+    load_folder,
+    save_pretrained,
+)
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
 from keras_tc2.hub.fetch import fetch_folder
@@ -28,7 +33,7 @@ def save_classifier(classifier, folder):
         )
     for name in classifier.classes or []:
         check_plain("classes", name)
-    save_pretrained(classifier.encoder, folder)
+    encoder_sha256 = save_pretrained(classifier.encoder, folder)
     folder = pathlib.Path(folder, files.CLASSIFIER_FOLDER)
     folder.mkdir(exist_ok=True)
     content = {
@@ -36,6 +41,7 @@ def save_classifier(classifier, folder):
         "standardize": classifier.head.standardize,
         "classes": classifier.classes,
         "weights_sha256": save_weights(_head(classifier), folder),
+        ENCODER_KEY: encoder_sha256,
     }
     write_config(folder, files.CONFIG_FILE, content)
 
@@ -45,14 +51,17 @@ def load_classifier(repo_id_or_folder, *, trainable, **request):
     folder = fetch_folder(repo_id_or_folder, parts=[files.CLASSIFIER_FOLDER], **request)
     encoder = load_folder(folder, trainable=trainable)
     encoder.source = str(repo_id_or_folder)
-    folder = folder / files.CLASSIFIER_FOLDER
+    encoder_folder, folder = folder, folder / files.CLASSIFIER_FOLDER
     if not (folder / files.CONFIG_FILE).exists():
         raise FileNotFoundError(
             f"{str(repo_id_or_folder)!r} holds an encoder without a classifier. "
             "`transfer.fine_tune` makes one of it, "
             "`Classifier(encoder, num_classes)` an untrained one."
         )
-    config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
+    config = read_config(
+        folder, files.CONFIG_FILE, keys=CONFIG_KEYS, optional=[ENCODER_KEY]
+    )
+    check_encoder(encoder_folder, files.CLASSIFIER_FOLDER, config)
 
     def build():
         num_classes = integer("num_classes", config["num_classes"], at_least=2)

@@ -27,8 +27,8 @@ def push_folder(
     The commit comes last, on top of the state that was looked at first: if anything
     fails before, or someone else commits meanwhile, the repository stays as it was.
     Files of an earlier push that the folder lacks (weights in safetensors, the
-    pretrainer, pictures) are deleted by the same commit, since they would not belong
-    to the new weights.
+    pretrainer, the classifier, pictures) are deleted by the same commit, since they
+    would not belong to the new weights.
 
     Args:
         folder: str or path.
@@ -98,5 +98,5 @@ def _read_card(api, repo_id, commit):
 
 
 def _is_ours(name):
-    folders = (f"{files.PRETRAINER_FOLDER}/", f"{files.PICTURES_FOLDER}/")
-    return name == files.SAFETENSORS_FILE or name.startswith(folders)
+    folders = files.PRETRAINER_FOLDER, files.CLASSIFIER_FOLDER, files.PICTURES_FOLDER
+    return name == files.SAFETENSORS_FILE or name.split("/")[0] in folders

@@ -139,6 +139,18 @@ class FolderTest(TestCase):
         with pytest.raises(FileNotFoundError, match="without a classifier"):
             Classifier.from_pretrained(tmp_path)
 
+    def test_beside_another_encoder(self, tmp_path):
+        trained().save_pretrained(tmp_path)
+        new_encoder().save_pretrained(tmp_path)
+        with pytest.raises(hub.ConfigError, match="classifier belongs to another enc"):
+            Classifier.from_pretrained(tmp_path)
+        trained().save_pretrained(tmp_path)
+        path = tmp_path / "classifier" / "config.json"
+        older = json.loads(path.read_text())
+        del older["encoder_sha256"]
+        path.write_text(json.dumps(older))
+        assert Classifier.from_pretrained(tmp_path).classes == ["dark", "bright"]
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -172,6 +184,8 @@ class FolderTest(TestCase):
         np.testing.assert_array_equal(again.predict(IMAGES), model.predict(IMAGES))
         assert again.classes == ["dark", "bright"]
         assert isinstance(tc2.from_pretrained("me/clf", token=TOKEN), Encoder)
+        new_encoder().push_to_hub("me/clf", token=TOKEN)
+        assert not [name for name in server.files("me/clf") if "classifier" in name]
 
 
 class CopyTest(TestCase):

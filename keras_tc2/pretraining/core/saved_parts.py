@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from keras_tc2 import augment, bilevel, objectives
 from keras_tc2.annotations import PathLike
-from keras_tc2.encoders.pretrained import load_folder
+from keras_tc2.encoders.pretrained import ENCODER_KEY, check_encoder, load_folder
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
 from keras_tc2.hub.errors import ConfigError
@@ -31,7 +31,7 @@ CONFIG_KEYS = [
 # What Keras or an encoder takes care of.
 NOT_PUBLISHED = (*KERAS_KEYS, "encoder")
 # Folders of 0.1 have none of these.
-OPTIONAL_KEYS = ["augmentation"]
+OPTIONAL_KEYS = ["augmentation", ENCODER_KEY]
 # Attributes of a pretrainer that hold weights beside the encoder's.
 PARTS = (
     "projector",
@@ -58,11 +58,16 @@ AUGMENTATION_PARTS = ("layers", "recipes")
 class SavedPretrainer:
     """Mixin of the pretrainers that are published beside their encoder."""
 
-    def save_pretrainer_parts(self: Any, folder: PathLike) -> None:
+    def save_pretrainer_parts(
+        self: Any, folder: PathLike, *, encoder_sha256: str | None = None
+    ) -> None:
         """Writes all of a pretrainer but its encoder and optimizers.
 
         Args:
             folder: str or path; made if it is not there.
+            encoder_sha256: str, the SHA-256 of the encoder's saved weights:
+                `from_pretrained` refuses the parts beside any other. `None` for no
+                such check. Defaults to `None`.
 
         Raises:
             ValueError: if a part is of a class that is not the library's, or an
@@ -93,6 +98,8 @@ class SavedPretrainer:
                 "`keras_tc2.augment`",
                 nested=AUGMENTATION_PARTS,
             )
+        if encoder_sha256 is not None:
+            content[ENCODER_KEY] = encoder_sha256
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         content["weights_sha256"] = save_weights(_parts(self), folder)
@@ -144,7 +151,7 @@ class SavedPretrainer:
         )
         encoder = load_folder(folder, trainable=trainable)
         encoder.source = str(repo_id_or_folder)
-        folder = folder / files.PRETRAINER_FOLDER
+        encoder_folder, folder = folder, folder / files.PRETRAINER_FOLDER
         if not (folder / files.CONFIG_FILE).exists():
             raise FileNotFoundError(
                 f"{str(repo_id_or_folder)!r} holds an encoder without its pretrainer. "
@@ -154,6 +161,7 @@ class SavedPretrainer:
         config = read_config(
             folder, files.CONFIG_FILE, keys=CONFIG_KEYS, optional=OPTIONAL_KEYS
         )
+        check_encoder(encoder_folder, files.PRETRAINER_FOLDER, config)
         if config["pretrainer"] != cls.__name__:
             name = check_plain("pretrainer", config["pretrainer"])
             raise ConfigError(

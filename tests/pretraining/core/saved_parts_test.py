@@ -45,8 +45,8 @@ class Published:
     def __init__(self, pretrainer):
         self.pretrainer = pretrainer
 
-    def save_pretrainer_parts(self, folder):
-        self.pretrainer.save_pretrainer_parts(folder)
+    def save_pretrainer_parts(self, folder, **options):
+        self.pretrainer.save_pretrainer_parts(folder, **options)
 
 
 def publish(pretrainer, folder):
@@ -126,6 +126,18 @@ class SavedPartsTest(TestCase):
         tc2().encoder.save_pretrained(tmp_path)
         with pytest.raises(FileNotFoundError, match="include_pretrainer"):
             TC2Pretrainer.from_pretrained(tmp_path)
+
+    def test_beside_another_encoder(self, tmp_path):
+        publish(tc2(), tmp_path)
+        tc2().encoder.save_pretrained(tmp_path)
+        with pytest.raises(hub.ConfigError, match="pretrainer belongs to another enc"):
+            TC2Pretrainer.from_pretrained(tmp_path)
+
+    def test_parts_that_name_no_encoder(self, tmp_path):
+        pretrainer = tc2()
+        pretrainer.encoder.save_pretrained(tmp_path)
+        pretrainer.save_pretrainer_parts(tmp_path / "pretrainer")
+        assert TC2Pretrainer.from_pretrained(tmp_path).projector.output_dim == 6
 
     def test_another_class(self, tmp_path):
         publish(tc2(), tmp_path)
