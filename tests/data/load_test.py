@@ -1,6 +1,8 @@
 """`load`: arrays, datasets, TFDS, formats, and sources that are wrong."""
 
+import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -136,6 +138,9 @@ class DatasetTest(TestCase):
         floats = images.map(lambda image: (image, 0.5))
         with pytest.raises(ValueError, match="single integers"):
             data.load(floats, labels=True)
+        pairs = images.map(lambda image: (image, 0))
+        with pytest.raises(ValueError, match=r"`label_key` is for .* dicts"):
+            data.load(pairs, labels=True, label_key="coarse")
 
 
 class TFDSTest(TestCase):
@@ -173,6 +178,24 @@ class TFDSTest(TestCase):
             counts = np.bincount(labels)
             assert len(counts) == len(dataset.class_names) and counts.min() >= 5
         assert label_key == "label" or set(counts) == {80}
+
+    def test_keys_go_before_those_of_supervised_learning(self, tmp_path):
+        folder = tmp_path / "emoji_subset" / "1.0.0"
+        shutil.copytree(EMBEDDED / "emoji_subset" / "1.0.0", folder)
+        info = folder / "dataset_info.json"
+        names = [{"featureKey": "image"}, {"featureKey": "label"}]
+        supervised = {"supervisedKeys": {"tuple": {"items": names}}}
+        info.write_text(json.dumps({**json.loads(info.read_text()), **supervised}))
+        for label_key in (None, "artist"):
+            arguments = {"labels": True, "label_key": label_key}
+            dataset = data.load(folder, "test[:9]", **arguments)
+            known = data.load(EMBEDDED / "emoji_subset", "test[:9]", **arguments)
+            assert dataset.class_names == known.class_names
+            for found, expected in zip(dataset, known, strict=True):
+                np.testing.assert_array_equal(found[0], expected[0])
+                assert found[1] == expected[1]
+        with pytest.raises(ValueError, match=r"`label_key` must be one of .*'none'"):
+            data.load(folder, labels=True, label_key="none")
 
     def test_what_a_name_stands_for(self, tmp_path, monkeypatch):
         """Prepared in `data_dir`, then a path that exists."""

@@ -51,6 +51,12 @@ def as_image_and_label(element_spec, request):
             return lambda element: element[image_key]
         label_key = choose_key("label", request.label_key, element_spec, LABEL_KEYS)
         return lambda element: (element[image_key], element[label_key])
+    for name in ("image_key", "label_key"):
+        if (key := getattr(request, name)) is not None:
+            raise ValueError(
+                f"`{name}` is for elements that are dicts. Received: {name}={key!r}, "
+                f"and elements {element_spec}"
+            )
     if isinstance(element_spec, tf.TensorSpec):
         if request.labels:
             raise ValueError(

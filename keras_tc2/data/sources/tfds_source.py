@@ -1,5 +1,6 @@
 """TensorFlow Datasets: by name, or as a prepared directory."""
 
+import dataclasses
 import difflib
 import os
 import pathlib
@@ -70,15 +71,18 @@ def _read(builder, request):
             'which can be cut as in "train[:80%]". Received: '
             f"split={request.split!r}"
         ) from error
-    features, label_key = builder.info.features, request.label_key
-    if request.image_key is None and builder.info.supervised_keys:
-        keys = builder.info.supervised_keys
-        dataset = dataset.map(lambda element: (element[keys[0]], element[keys[1]]))
-        label_key = keys[1]
+    features = builder.info.features
+    if builder.info.supervised_keys:
+        image_key, label_key = builder.info.supervised_keys[:2]
+        request = dataclasses.replace(
+            request,
+            image_key=request.image_key or image_key,
+            label_key=request.label_key or label_key,
+        )
     dataset = format_elements(dataset, request)
     names = None
     if request.labels:
-        label_key = choose_key("label", label_key, features, LABEL_KEYS)
+        label_key = choose_key("label", request.label_key, features, LABEL_KEYS)
         names = getattr(features[label_key], "names", None)
     return ImageDataset(dataset, class_names=names and list(names))
 
