@@ -1,5 +1,6 @@
 """The encoder: raw images in, features out, everything in between inside."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -256,14 +257,20 @@ class Encoder(Publishable, keras.Model):
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """Builds anew from the recipe, or reads the network that was given."""
+        """Builds anew from the recipe, or reads the network that was given.
+
+        It computes in the precision that it was made in, whatever the dtype policy of
+        the process.
+        """
         config = dict(config)
         config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         backbone, recipe = config.pop("backbone"), config.pop("recipe")
         if recipe is not None:
             config.pop("network")
             frozen = config.pop("frozen_layers", None)
-            encoder = cls(**network_of(recipe), **config)
+            with _layers_of(config["dtype"]):
+                parts = network_of(recipe)
+            encoder = cls(**parts, **config)
             if frozen is None and not encoder.trainable:
                 encoder.network.trainable = False  # Older files list none.
             if frozen:
@@ -297,6 +304,17 @@ class Encoder(Publishable, keras.Model):
             f"Encoder {self.name!r} takes images (batch, height={height}, "
             f"width={width}, channels={channels}). Received the shape {given}. {advice}"
         )
+
+
+@contextlib.contextmanager
+def _layers_of(policy):
+    """Within, layers are made under a dtype policy, whatever the process's is."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _are_floats(images):

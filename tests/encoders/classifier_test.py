@@ -239,6 +239,19 @@ class CopyTest(TestCase):
         again = keras.saving.load_model(tmp_path / "classifier.keras")
         assert again.trainable_variables == again.encoder.trainable_variables
 
+    @pytest.mark.parametrize("made", ["float32", "mixed_bfloat16"])
+    def test_under_another_precision(self, made, tmp_path):
+        policies = {"float32", "mixed_bfloat16"}
+        keras.config.set_dtype_policy(made)
+        encoder = new_encoder()
+        encoder.save(tmp_path / "encoder.keras")
+        keras.config.set_dtype_policy(*policies - {made})
+        loaded = keras.saving.load_model(tmp_path / "encoder.keras")
+        for twin in (copy_of(encoder), loaded):
+            assert twin.backbone.layers[1].dtype_policy.name == made
+            self.assert_close(twin(IMAGES), encoder(IMAGES), atol=0, rtol=0)
+        assert keras.config.dtype_policy().name != made
+
     def test_a_copy_synchronizes_as_the_encoder_does(self):
         encoder = tc2.layers.synchronize(new_encoder())
         (norm,) = (

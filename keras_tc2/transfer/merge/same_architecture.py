@@ -7,7 +7,14 @@ from keras_tc2.transfer.features.extraction import resolved
 
 # What differs between two encoders of one architecture: names are counted by Keras,
 # freezing is a matter of training.
-IGNORED = {"name", "trainable", "compile_config", "build_config", "seed"}
+IGNORED = {
+    "name",
+    "trainable",
+    "frozen_layers",
+    "compile_config",
+    "build_config",
+    "seed",
+}
 
 # Kernels of independent random starts are nearly orthogonal. No fine-tuning that is
 # worth merging turns them so far.

@@ -41,6 +41,15 @@ class SameArchitectureTest(TestCase):
         ):
             self.assert_close(a, b)
 
+    @pytest.mark.parametrize("trainable", [True, False])
+    def test_freezing_a_created_encoder_is_no_difference(self, trainable, tmp_path):
+        base = tc2.encoders.create("convnet", input_shape=(28, 28, 1))
+        base.save_pretrained(tmp_path)
+        other = tc2.from_pretrained(tmp_path, trainable=trainable)
+        other.network.layers[1].trainable = False
+        merge.task_arithmetic(base, [other], scaling=0.3)
+        merge.task_arithmetic(other, [base], scaling=0.3)
+
     def test_independent_starts_are_refused(self):
         a, b = (
             tc2.encoders.create("convnet", input_shape=(28, 28, 1)) for _ in range(2)
