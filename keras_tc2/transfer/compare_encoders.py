@@ -15,6 +15,7 @@ from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
 from keras_tc2.transfer.classifiers.selective_attention import (
     SelectiveAttentionClassifier,
 )
+from keras_tc2.transfer.features.labelled_features import checked_labels
 from keras_tc2.transfer.protocols.few_shot import ridge_scores
 from keras_tc2.transfer.protocols.linear_probe import linear_probe
 
@@ -94,8 +95,10 @@ def compare_encoders(
     ```
     """
     checks.mapping("encoders", encoders)
-    (_, labels), (_, test_labels) = train, test
-    labels, test_labels = np.asarray(labels), np.asarray(test_labels)
+    labels, test_labels = (
+        checked_labels(part, len(part), name=f"{split}_labels")
+        for split, (_, part) in (("train", train), ("test", test))
+    )
     classes, class_ids = np.unique(labels, return_inverse=True)
 
     def classifier(query):

@@ -64,7 +64,8 @@ def evaluate(
             `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
             to a pair of `tf.data.Dataset`s of `(image, label)`, to a pair of split
             names, to a `transfer.VideoSet`, or to a dict from domain name to any of
-            these.
+            these. A test dataset that is shuffled anew on every pass is measured
+            right, but `TransferReport.compare` takes its images for others.
         protocols: a name or protocol object, such as `KNN(k=5)`, or a sequence of them.
             Defaults to `("knn", "linear")`.
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.

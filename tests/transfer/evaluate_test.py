@@ -249,6 +249,26 @@ class SourcesTest(TestCase):
         rows = zip(first.rows, second.rows, strict=True)
         assert all(a["value"] == b["value"] for a, b in rows)
 
+    def test_labels_may_be_a_column(self):
+        train, test = blobs(60), blobs(30, seed=1)
+        every = ("knn", "linear", "few_shot", "clustering", "retrieval")
+        column = tuple((x, y[:, None]) for x, y in (train, test))
+        rows = [
+            transfer.evaluate(None, {"a": splits}, protocols=every).rows
+            for splits in ((train, test), column)
+        ]
+        for a, b in zip(*rows, strict=True):
+            assert a["value"] == b["value"]
+            np.testing.assert_array_equal(a["per_image"], b["per_image"])
+        assert transfer.knn_accuracy(*column[0], *column[1]) == rows[0][0]["value"]
+        images, labels = bright_and_dark(20)
+        dataset = tf.data.Dataset.from_tensor_slices((images, labels[:, None]))
+        report = transfer.evaluate(encoder(), {"a": (dataset, dataset)})
+        assert [row["per_image"].shape for row in report.rows] == [(20,), (20,)]
+        with pytest.raises(ValueError, match=r"labels of a.*\(60, 3\).*argmax"):
+            rows = np.eye(3)[train[1]]
+            transfer.evaluate(None, {"a": ((train[0], rows), test)})
+
     def test_names_that_cannot_be_numbered(self):
         images, labels = bright_and_dark(8)
         names = np.array(["a", "b"])[labels]

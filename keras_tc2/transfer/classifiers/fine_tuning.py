@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2 import checks
+from keras_tc2 import checks, data
 from keras_tc2.annotations import Examples, Images, PathLike
 from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.encoders import Classifier
@@ -24,9 +24,11 @@ from keras_tc2.transfer.classifiers.frozen_layers import freeze_first_layers
 from keras_tc2.transfer.features.extraction import (
     FeatureExtractor,
     extract_features,
+    in_one_order,
     resolved,
 )
 from keras_tc2.transfer.features.held_out import held_out_part
+from keras_tc2.transfer.features.labelled_features import checked_labels
 
 # The least steps of an epoch, so that a handful of images still train a head.
 MIN_STEPS = 20
@@ -60,8 +62,9 @@ def fine_tune(
     Args:
         encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`
             with a `get_config`, or the folder or Hub repository of a saved encoder.
-        train: `(images, labels)` arrays, or an unbatched `tf.data.Dataset` of
-            `(image, label)`, images as the encoder takes them.
+        train: `(images, labels)` arrays, labels `(N,)` or `(N, 1)`, numbers or names;
+            or an unbatched `tf.data.Dataset` of `(image, label)`, which is held in
+            memory. Images as the encoder takes them.
         test: the same.
         epochs: int. At most so many. Defaults to `20`.
         batch_size: int. Defaults to `128`.
@@ -88,7 +91,8 @@ def fine_tune(
         verbose: int. As in `fit`. Defaults to `0`.
 
     Returns:
-        Dict: `"accuracy"`, `"predictions"` (array `(M,)`), `"history"` (Keras's dict),
+        Dict: `"accuracy"`, `"predictions"` (array `(M,)`, in the order in which test
+        was read), `"correct"` (bool array `(M,)`), `"history"` (Keras's dict),
         `"num_epochs"`, `"classes"` and `"model"`, the fine-tuned
         `keras_tc2.Classifier`: `save` or `push_to_hub` keeps it. Its classes are the
         names of `load(...).class_names`, where `train` has them.
@@ -104,7 +108,7 @@ def fine_tune(
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
     checks.non_negative("adversarial_weight", adversarial_weight)
-    train, test = as_dataset(train), as_dataset(test)
+    train, test = in_one_order(as_dataset(train)), as_dataset(test)
     if target_images is not None:
         checks.positive("encoder_learning_rate_factor", encoder_learning_rate_factor)
         target_images = target_dataset(target_images, train)
@@ -114,7 +118,7 @@ def fine_tune(
         copy.trainable = False
     freeze_first_layers(copy, num_frozen_layers)
 
-    labels = np.asarray([label for _, label in train.as_numpy_iterator()])
+    labels = labels_of(train)
     classes, class_ids = np.unique(labels, return_inverse=True)
     fit_part, held_part = held_out_part(labels, fraction=validation_fraction, seed=seed)
     ids = tf.constant(class_ids)
@@ -179,9 +183,13 @@ def fine_tune(
     )
     logits, test_labels = FeatureExtractor(model)(test, batch_size=batch_size)
     predictions = classes[np.argmax(logits, axis=1)]
+    correct = predictions == checked_labels(
+        test_labels, len(predictions), name="test_labels"
+    )
     return {
-        "accuracy": float(np.mean(predictions == test_labels)),
+        "accuracy": float(np.mean(correct)),
         "predictions": predictions,
+        "correct": correct,
         "history": history.history,
         "num_epochs": len(history.epoch),
         "model": model,
@@ -202,10 +210,18 @@ def as_dataset(pairs):
     return tf.data.Dataset.from_tensor_slices((images, labels))
 
 
+def labels_of(dataset):
+    """The labels `(N,)` of an unbatched dataset of `(image, label)`, in its order."""
+    labels = [label for _, label in dataset.as_numpy_iterator()]
+    return checked_labels(labels, len(labels), name="train_labels")
+
+
 def subset(dataset, indices, number):
     """The elements of `dataset`, `number` in all, whose position is in `indices`."""
     wanted = np.zeros(number, bool)
     wanted[indices] = True
     wanted = tf.constant(wanted)
     chosen = dataset.enumerate().filter(lambda i, _: wanted[i]).map(lambda _, x: x)
-    return chosen.apply(tf.data.experimental.assert_cardinality(len(indices)))
+    chosen = chosen.apply(tf.data.experimental.assert_cardinality(len(indices)))
+    names = getattr(dataset, "class_names", None)
+    return data.ImageDataset(chosen, class_names=names)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tc2 import checks, encoders
+from keras_tc2 import checks, data, encoders
 from keras_tc2.annotations import Array, Images, PathLike
 from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders.encoder import value_check
@@ -140,6 +140,18 @@ def image_dataset(images):
             f"or as (image, label). Received elements {images.element_spec}."
         )
     return images
+
+
+def in_one_order(dataset):
+    """A dataset whose every pass has the same order, however it is shuffled.
+
+    What `data.load` reads by number has; anything else is held in memory by its first
+    pass, which must read all of it.
+    """
+    if getattr(dataset, "source", None) is not None:
+        return dataset
+    names = getattr(dataset, "class_names", None)
+    return data.ImageDataset(dataset.cache(), class_names=names)
 
 
 def _rank(dataset):

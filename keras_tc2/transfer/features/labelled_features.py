@@ -44,23 +44,27 @@ def checked_features(name, features):
     return features
 
 
-def checked_labels(labels, num_images):
-    """Returns labels as an array, or raises `ValueError` if they are not as many."""
+def checked_labels(labels, num_images, *, name="labels"):
+    """Returns labels as an array `(N,)`; `(N, 1)` loses its axis, bytes become text.
+
+    Raises:
+        ValueError: if they are not one for each image; `name` is the argument that it
+            names.
+    """
     labels = np.asarray(labels)
-    if len(labels) != num_images:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (num_images,):
         raise ValueError(
-            "There must be a label for each image. Received: "
-            f"{num_images} images, {len(labels)} labels"
+            f"`{name}` must hold one label for each of the {num_images} images, (N,). "
+            f"Received: shape {labels.shape}. Of one-hot rows take "
+            "`np.argmax(labels, axis=1)`."
         )
+    if labels.dtype.kind in "OS":
+        labels = np.array([x.decode() if isinstance(x, bytes) else x for x in labels])
     return labels
 
 
 def _split(split, features, labels):
     features = checked_features(f"{split}_features", features)
-    labels = np.asarray(labels)
-    if labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"`{split}_labels` must hold one label for each of the {len(features)} "
-            f"rows of `{split}_features`. Received shape {labels.shape}."
-        )
-    return features, labels
+    return features, checked_labels(labels, len(features), name=f"{split}_labels")

@@ -1,7 +1,13 @@
 """Features of the same images by several encoders, each given what it takes."""
 
+import tensorflow as tf
+
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
-from keras_tc2.transfer.features.extraction import FeatureExtractor, image_dataset
+from keras_tc2.transfer.features.extraction import (
+    FeatureExtractor,
+    image_dataset,
+    in_one_order,
+)
 from keras_tc2.transfer.features.feature_cache import FeatureCache
 
 
@@ -14,7 +20,7 @@ def features_of_each(encoders, images, *, cache_dir, batch_size):
     Args:
         encoders: list of `keras.Model`s from images to features.
         images: array `(N, H, W, C)`, or an unbatched `tf.data.Dataset` of images or of
-            `(image, label)`.
+            `(image, label)`; all encoders see them in one order.
         cache_dir: path, or `None`. Where features are kept; see `FeatureCache`.
         batch_size: int >= 1.
 
@@ -25,6 +31,8 @@ def features_of_each(encoders, images, *, cache_dir, batch_size):
     Raises:
         ValueError: if the images are neither, or do not fit an encoder.
     """
+    if isinstance(images, tf.data.Dataset) and len(encoders) > 1:
+        images = in_one_order(images)
     pairs, has_labels = _pairs(images)
     features = []
     for encoder in encoders:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import data
+from keras_tc2.transfer.features.labelled_features import checked_labels
 
 
 def named_sources(datasets):
@@ -111,7 +112,7 @@ def _split(name, part, data_dir, channels):
             f"Dataset {name!r} must hold images (N, H, W, C), or features (N, D), and "
             f"as many labels. Received shapes {images.shape} and {labels.shape}."
         )
-    return images, labels
+    return images, checked_labels(labels, len(images), name=f"labels of {name}")
 
 
 def _with_numbers(name, splits):

@@ -92,4 +92,4 @@ class DomainAdaptation(Protocol):
         results = adapt_to_domains(
             downstream.encoder, images, seed=downstream.seed, **self.options
         )
-        return domain_scores("domain_adaptation", parts, results)
+        return domain_scores("domain_adaptation", results)

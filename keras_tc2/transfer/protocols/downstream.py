@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
+from keras_tc2.transfer.features.labelled_features import checked_labels
 
 
 class Downstream:
@@ -96,7 +97,7 @@ class Downstream:
     def _arrays_of(self, split):
         if not isinstance(split, tf.data.Dataset):
             features, labels = split
-            return np.asarray(features), np.asarray(labels)
+            return np.asarray(features), checked_labels(labels, len(features))
         if self._extract is None:
             raise ValueError(
                 f"Dataset {self.name!r} holds images, and there is no encoder: give "
@@ -105,7 +106,7 @@ class Downstream:
         start = time.perf_counter()
         features, labels = self._extract(split)
         self.feature_seconds += time.perf_counter() - start
-        return features, labels
+        return features, checked_labels(labels, len(features))
 
     def _images(self, split):
         if not isinstance(split, tf.data.Dataset):

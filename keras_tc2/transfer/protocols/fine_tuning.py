@@ -21,8 +21,11 @@ class FineTuning(Protocol):
             seed=downstream.seed,
             **self.options,
         )
-        correct = tuned["predictions"] == downstream.test_labels
-        details = {"num_epochs": tuned["num_epochs"]}
         return [
-            Score("fine_tuning", tuned["accuracy"], per_image=correct, details=details)
+            Score(
+                "fine_tuning",
+                tuned["accuracy"],
+                per_image=tuned["correct"],
+                details={"num_epochs": tuned["num_epochs"]},
+            )
         ]

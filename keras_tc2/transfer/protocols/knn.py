@@ -57,7 +57,7 @@ def knn_accuracy(
     References:
         - [1] Wu et al., 2018, arXiv 1805.01978, section 3.4
     """
-    predictions = knn_predictions(
+    correct = knn_correct(
         train_features,
         train_labels,
         test_features,
@@ -65,23 +65,24 @@ def knn_accuracy(
         k=k,
         temperature=temperature,
     )
-    return float(np.mean(predictions == np.asarray(test_labels)))
+    return float(np.mean(correct))
 
 
-def knn_predictions(
+def knn_correct(
     train_features, train_labels, test_features, test_labels, *, k, temperature
 ):
-    """The class that each test image is given, `(M,)`; arguments as `knn_accuracy`."""
+    """Whether each test image is given its class, `(M,)`; arguments as `knn_accuracy`."""
     checks.integer("k", k)
     checks.positive("temperature", temperature)
-    train_features, train_labels, test_features, _ = checked(
+    train_features, train_labels, test_features, test_labels = checked(
         train_features, train_labels, test_features, test_labels
     )
     classes, train_ids = np.unique(train_labels, return_inverse=True)
     similarities, neighbours = nearest(
         unit_rows(train_features), unit_rows(test_features), k
     )
-    return classes[weighted_vote(similarities, train_ids[neighbours], temperature)]
+    votes = weighted_vote(similarities, train_ids[neighbours], temperature)
+    return classes[votes] == test_labels
 
 
 def weighted_vote(similarities, class_ids, temperature):
@@ -110,6 +111,5 @@ class KNN(Protocol):
 
     def __call__(self, downstream: Any) -> list[Score]:
         """One score."""
-        predictions = knn_predictions(*downstream.arrays, **self.options)
-        correct = predictions == downstream.test_labels
+        correct = knn_correct(*downstream.arrays, **self.options)
         return [Score("knn", float(np.mean(correct)), per_image=correct)]

@@ -45,8 +45,9 @@ def linear_probe(
 
     Returns:
         Dict: `"accuracy"` on test, `"validation_accuracy"` on the held-out part,
-        `"regularization"` (the L2 weight per train image that was chosen) and
-        `"predictions"`, the class that each test image is given.
+        `"regularization"` (the L2 weight per train image that was chosen),
+        `"predictions"`, the class that each test image is given, and `"correct"`, a
+        bool array `(M,)`.
 
     Raises:
         ValueError: if the arrays do not fit together, hold NaN, or no train class has
@@ -92,11 +93,13 @@ def linear_probe(
     for strength in STRENGTHS[: best + 1]:
         _fit(classifier, strength, train_features, train_labels)
     predictions = classifier.predict(test_features)
+    correct = predictions == test_labels
     return {
-        "accuracy": float(np.mean(predictions == test_labels)),
+        "accuracy": float(np.mean(correct)),
         "validation_accuracy": float(accuracies[best]),
         "regularization": 1.0 / (STRENGTHS[best] * len(train_features)),
         "predictions": predictions,
+        "correct": correct,
     }
 
 
@@ -128,6 +131,6 @@ class LinearProbe(Protocol):
     def __call__(self, downstream: Any) -> list[Score]:
         """One score."""
         probe = linear_probe(*downstream.arrays, seed=downstream.seed)
-        correct = probe.pop("predictions") == downstream.test_labels
-        accuracy = probe.pop("accuracy")
+        del probe["predictions"]
+        accuracy, correct = probe.pop("accuracy"), probe.pop("correct")
         return [Score("linear", accuracy, per_image=correct, details=probe)]

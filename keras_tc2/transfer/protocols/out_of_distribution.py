@@ -59,7 +59,7 @@ class OutOfDistribution(Protocol):
         parts = domains_of(downstream)
         domains = {name: part.arrays for name, part in parts.items()}
         results = leave_one_domain_out(domains, seed=downstream.seed)
-        return domain_scores("out_of_distribution", parts, results)
+        return domain_scores("out_of_distribution", results)
 
 
 def domains_of(downstream):
@@ -77,20 +77,15 @@ def domains_of(downstream):
     return downstream.domains
 
 
-def domain_scores(name, domains, results):
+def domain_scores(name, results):
     """A score for each domain, and their mean.
 
     Args:
         name: str. The protocol.
-        domains: what `domains_of` gave.
-        results: dict from domain name to `{"accuracy": ..., "predictions": ...}`.
+        results: dict from domain name to `{"accuracy": ..., "correct": ...}`.
     """
     scores = [
-        Score(
-            f"{name}_{domain}",
-            result["accuracy"],
-            per_image=result["predictions"] == domains[domain].test_labels,
-        )
+        Score(f"{name}_{domain}", result["accuracy"], per_image=result["correct"])
         for domain, result in results.items()
     ]
     mean = float(np.mean([score.value for score in scores]))

@@ -8,7 +8,13 @@ import numpy as np
 
 from keras_tc2 import checks
 from keras_tc2.annotations import Examples, PathLike
-from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune, subset
+from keras_tc2.transfer.classifiers.fine_tuning import (
+    as_dataset,
+    fine_tune,
+    labels_of,
+    subset,
+)
+from keras_tc2.transfer.features.extraction import in_one_order
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
 
@@ -46,8 +52,8 @@ def semi_supervised(
     """
     for share in shares:
         checks.positive("shares", checks.probability("shares", share))
-    train = as_dataset(train)
-    labels = np.asarray([label for _, label in train.as_numpy_iterator()])
+    train = in_one_order(as_dataset(train))
+    labels = labels_of(train)
     results = {}
     for share in shares:
         generator = np.random.default_rng([seed, round(share * 1e6)])
@@ -92,7 +98,7 @@ class SemiSupervised(Protocol):
             Score(
                 f"semi_supervised_{100 * share:g}%",
                 result["accuracy"],
-                per_image=result["predictions"] == downstream.test_labels,
+                per_image=result["correct"],
                 details={key: result[key] for key in ("num_images", "num_epochs")},
             )
             for share, result in results.items()

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from keras_tc2.transfer.features.labelled_features import checked_features
+from keras_tc2.transfer.features.labelled_features import (
+    checked_features,
+    checked_labels,
+)
 
 
 def checked_target(features, labels, *, name="features"):
@@ -12,10 +15,10 @@ def checked_target(features, labels, *, name="features"):
         ValueError: if they are not that; `name` is the argument that it names.
     """
     features = checked_features(name, features).astype("float64")
-    labels = np.asarray(labels)
-    if labels.shape != features.shape[:1] or len(np.unique(labels)) < 2:
+    labels = checked_labels(labels, len(features))
+    if len(np.unique(labels)) < 2:
         raise ValueError(
-            f"`labels` must hold one label for each of the {len(features)} rows of "
-            f"`{name}`, of at least two classes. Received shape {labels.shape}."
+            "`labels` must be of at least two classes. Received only "
+            f"{labels[0].item()!r}."
         )
     return features, labels

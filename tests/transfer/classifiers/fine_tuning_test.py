@@ -3,6 +3,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_tc2 import data, transfer
 from keras_tc2.transfer.classifiers.frozen_layers import freeze_first_layers
@@ -135,6 +136,42 @@ class FineTuneTest(TestCase):
         assert result["model"].classes == ["bright", "dark"]
         assert set(result["classes"]) == {1, 2}
 
+    def test_labels_of_a_shuffled_dataset_stay_with_their_images(self):
+        train, test = (
+            tf.data.Dataset.from_tensor_slices(bright_and_dark(60, seed=seed))
+            for seed in (0, 1)
+        )
+        result = self.tune(
+            encoder(),
+            train=train.shuffle(60, seed=0),
+            test=test.shuffle(60, seed=0),
+            epochs=8,
+            batch_size=16,
+        )
+        assert result["accuracy"] > 0.9
+        assert np.mean(result["correct"]) == result["accuracy"]
+
+    def test_labels_may_be_a_column_or_names(self):
+        (images, labels), (more, others) = bright_and_dark(60), bright_and_dark(20)
+        expected = self.tune(encoder(), test=(more, others))
+        column = self.tune(
+            encoder(), train=(images, labels[:, None]), test=(more, others[:, None])
+        )
+        names = np.array(["bright", "dark"])
+        named = self.tune(
+            encoder(), train=(images, names[labels]), test=(more, names[others])
+        )
+        for found in (column, named):
+            assert found["history"] == expected["history"]
+            np.testing.assert_array_equal(found["correct"], expected["correct"])
+        assert named["model"].classes == ["bright", "dark"]
+        assert set(named["predictions"]) <= {"bright", "dark"}
+        rows = np.eye(2)[labels]
+        with pytest.raises(ValueError, match=r"`train_labels`.*\(60, 2\).*argmax"):
+            self.tune(encoder(), train=(images, rows))
+        with pytest.raises(ValueError, match=r"`test_labels`.*\(20, 2\)"):
+            self.tune(encoder(), test=(more, np.eye(2)[others]))
+
     def test_errors(self):
         with pytest.raises(ValueError, match="epochs"):
             self.tune(encoder(), epochs=0)
@@ -154,6 +191,33 @@ class FineTuneTest(TestCase):
 
 
 class SemiSupervisedTest(TestCase):
+    def test_a_shuffled_dataset(self):
+        train, test = (
+            tf.data.Dataset.from_tensor_slices(bright_and_dark(number, seed=number))
+            for number in (80, 40)
+        )
+        options = {"epochs": 8, "batch_size": 16, "learning_rate": 0.01}
+        report = transfer.evaluate(
+            encoder(),
+            {"halves": (train.shuffle(80, seed=0), test.shuffle(40, seed=0))},
+            protocols=[
+                transfer.SemiSupervised(shares=(0.5,), fine_tuning=options),
+                transfer.FineTuning(**{**options, "epochs": 3}),
+            ],
+        )
+        half, full = report.rows
+        assert half["value"] > 0.9
+        for row in (half, full):
+            assert row["per_image"].mean() == pytest.approx(row["value"])
+
+    def test_the_model_knows_the_names_of_the_classes(self):
+        images, labels = bright_and_dark(20)
+        train = data.load(images, labels=labels, class_names=["bright", "dark"])
+        results = transfer.semi_supervised(
+            encoder(), train, (images, labels), shares=(0.5,), fine_tuning={"epochs": 1}
+        )
+        assert results[0.5]["model"].classes == ["bright", "dark"]
+
     def test_uses_its_share_of_each_class(self):
         report = transfer.evaluate(
             encoder(),

@@ -226,6 +226,17 @@ class FitTest(TestCase):
         frozen = {id(v) for part in model.encoders for v in part.variables}
         assert not any(id(v) in frozen for v in model.trainable_variables)
 
+    def test_all_encoders_see_a_shuffled_dataset_in_one_order(self):
+        # The first feature of either encoder is the number of the image.
+        pixels = np.arange(40, dtype="float32").reshape(40, 1, 1, 1)
+        layers = [keras.Input((1, 1, 1)), keras.layers.Flatten()]
+        twins = [keras.Sequential(layers) for _ in range(2)]
+        dataset = tf.data.Dataset.from_tensor_slices((pixels, np.arange(40)))
+        model = SelectiveAttentionClassifier(twins, 3, dim=8)
+        first, second = model.encode(dataset.shuffle(40, seed=0))
+        np.testing.assert_array_equal(first, second)
+        assert set(first[:, 0]) == set(range(40))
+
     def test_standardises_by_the_first_fit_alone(self):
         model = classifier()
         model.compile()
