@@ -55,9 +55,9 @@ def fine_tune(
     """Trains a copy of the encoder with a linear head, and counts test images right.
 
     Adam on cross-entropy. An epoch goes over the images once, or as often as makes 20
-    steps. A part of train, held out class by class, stops training
-    and chooses the epoch whose weights are kept; test is read once, at the end. The
-    encoder that was given does not change.
+    steps or more. A part of train, held out class by class, stops training and chooses
+    the epoch whose weights are kept; test is read once, at the end. The encoder that
+    was given does not change.
 
     Args:
         encoder: an `Encoder` or any `keras.Model` from images to features `(B, D)`
@@ -138,8 +138,8 @@ def fine_tune(
     fit_images = subset(numbered, fit_part, len(labels)).cache()
     fit_batches = (
         shuffled_epochs(fit_images, min(len(fit_part), 10_000), seed=seed)
-        .repeat(math.ceil(MIN_STEPS / num_batches))
         .batch(batch_size)
+        .repeat(math.ceil(MIN_STEPS / num_batches))
     )
     if augmentation is not None:
         fit_batches = fit_batches.map(lambda x, y: (augmentation(x), y))

@@ -71,7 +71,7 @@ def knn_accuracy(
 def knn_correct(
     train_features, train_labels, test_features, test_labels, *, k, temperature
 ):
-    """Whether each test image is given its class, `(M,)`; arguments as `knn_accuracy`."""
+    """Whether each test image gets its class, `(M,)`; arguments as `knn_accuracy`."""
     checks.integer("k", k)
     checks.positive("temperature", temperature)
     train_features, train_labels, test_features, test_labels = checked(

@@ -136,6 +136,13 @@ class FineTuneTest(TestCase):
         assert result["model"].classes == ["bright", "dark"]
         assert set(result["classes"]) == {1, 2}
 
+    @pytest.mark.parametrize("number, steps", [(8, 20), (40, 21), (400, 23)])
+    def test_an_epoch_has_twenty_steps(self, number, steps, monkeypatch):
+        monkeypatch.undo()  # The length that users get.
+        result = self.tune(encoder(), train=bright_and_dark(number), batch_size=16)
+        # 6, 36 and 360 images are fitted, in one batch, three and 23.
+        assert int(result["model"].optimizer.iterations) == steps
+
     def test_labels_of_a_shuffled_dataset_stay_with_their_images(self):
         train, test = (
             tf.data.Dataset.from_tensor_slices(bright_and_dark(60, seed=seed))
