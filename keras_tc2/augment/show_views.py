@@ -68,7 +68,7 @@ def show_views(
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for (label, row), row_axes in zip(rows, axes, strict=True):
         for image, cell in zip(row.numpy(), row_axes, strict=True):
-            cell.imshow(_drawable(image), cmap="gray", vmin=0.0, vmax=1.0)
+            cell.imshow(drawable(image), cmap="gray", vmin=0.0, vmax=1.0)
             cell.set(xticks=[], yticks=[])
         row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     figure.suptitle(_title(images.shape[-1]), fontsize=9)
@@ -99,7 +99,7 @@ def _rows_of_views(images, augmentation, seed):
     ]
 
 
-def _drawable(image):
+def drawable(image):
     """An image as matplotlib draws it: `(height, width)` or `(height, width, 3)`."""
     if image.shape[-1] < 3:
         return image[..., 0]

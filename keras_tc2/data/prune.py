@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_tc2 import checks
 from keras_tc2.annotations import Array, Figure
+from keras_tc2.augment.show_views import drawable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Pruning:
         """Pictures of the most and the least used clusters.
 
         Args:
-            images: array `(N, H, W, C)`, the source images, uint8 or float in [0, 1].
+            images: array `(N, H, W, C)`, the source images, uint8 or float in [0, 1];
+                channels are drawn as by `augment.show_views`.
             num_clusters: int >= 1, how many of each. Defaults to `4`.
             num_images: int >= 1, images of each. Defaults to `6`.
 
@@ -66,8 +68,7 @@ class Pruning:
                 panel.set_yticks([])
                 if place < len(members):
                     image = np.asarray(images[members[place]])
-                    cmap = "gray" if image.shape[-1] == 1 else None
-                    panel.imshow(image.squeeze() if cmap else image, cmap=cmap)
+                    panel.imshow(drawable(image), cmap="gray")
                 else:
                     panel.set_frame_on(False)
         figure.suptitle("Clusters that the target uses most, and least", fontsize=10)

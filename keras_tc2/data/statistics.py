@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from keras_tc2.annotations import Images
 from keras_tc2.data.reading.reading_errors import unwrapped
-from keras_tc2.data.sources.array_source import check_image_shape, check_pixels
+from keras_tc2.data.sources.array_source import checked_images
 from keras_tc2.data.sources.image_dataset import without_label
+from keras_tc2.pixels import default_range
 
 
 class ChannelStatistics(typing.NamedTuple):
@@ -36,8 +37,8 @@ def channel_statistics(images: Images) -> ChannelStatistics:
         that of the pixels themselves, not an estimate for others.
 
     Raises:
-        ValueError: if there are no images, or pixels are NaN, infinite or, in an
-            array, out of range.
+        ValueError: if there are no images, or pixels are of another dtype, NaN,
+            infinite or, in an array, out of range.
 
     Example:
     ```python
@@ -57,13 +58,11 @@ def channel_statistics(images: Images) -> ChannelStatistics:
         images = images.map(without_label).prefetch(tf.data.AUTOTUNE)
         images = images.as_numpy_iterator()
     else:
-        images = np.asarray(images)
-        check_image_shape(images.shape)
-        check_pixels(images)
+        images = checked_images(images)
     mean: Any = 0.0
     count, squares, scale = 0, 0.0, 1.0
     for number, image in enumerate(images):
-        scale = 1.0 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+        scale = default_range(image.dtype)[1]
         pixels = image.reshape(-1, image.shape[-1]).astype(np.float64)
         image_mean = pixels.mean(axis=0)
         if not np.isfinite(image_mean).all():

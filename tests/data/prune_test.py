@@ -50,6 +50,13 @@ class PruneTest(TestCase):
         assert "20 of target" in figure.axes[0].get_ylabel()
         assert "0% kept" in figure.axes[-3].get_ylabel()
 
+    @pytest.mark.parametrize("channels", [2, 3, 12])
+    def test_picture_of_any_channels(self, channels):
+        pruning = data.prune(SOURCE, TARGET, keep=0.5, num_clusters=4)
+        figure = pruning.plot(np.zeros((60, 6, 6, channels), "uint8"))
+        shape = figure.axes[0].images[0].get_array().shape
+        assert shape == ((6, 6) if channels == 2 else (6, 6, 3))
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [

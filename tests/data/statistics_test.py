@@ -45,6 +45,10 @@ class ChannelStatisticsTest(TestCase):
         images[2] = np.nan
         with pytest.raises(ValueError, match="image 2"):
             data.channel_statistics(images)
+        with pytest.raises(ValueError, match=r"\(images, labels\) give the images"):
+            data.channel_statistics((images, np.arange(3)))
+        with pytest.raises(ValueError, match=r"must be uint8.* dtype int64"):
+            data.channel_statistics(images[:1].astype(np.int64))
         dataset = tf.data.Dataset.from_tensor_slices(images)
         with pytest.raises(ValueError, match="image 2"):
             data.channel_statistics(dataset)

@@ -126,6 +126,10 @@ class OrderTest(TestCase):
             data.two_views(domains, batch_size=8)
         with pytest.raises(ValueError, match="one size and type"):
             data.two_views([IMAGES, IMAGES / 255], batch_size=8)
+        with pytest.raises(
+            ValueError, match=r"labels\) give the images.*ndarray, list"
+        ):
+            data.two_views((IMAGES, [0] * len(IMAGES)), batch_size=8)
         with pytest.raises(TypeError, match="Received: str"):
             data.two_views("cifar10", batch_size=8)
 

@@ -1,17 +1,12 @@
 """The batches of images that an epoch consists of, before they are augmented."""
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from keras_tc2.data.pipeline.epochs import fold_in, fold_seed, permutation, shuffled
 from keras_tc2.data.pipeline.view_dataset import WHOLE
 from keras_tc2.data.reading.pixel_format import PixelFormat
-from keras_tc2.data.sources.array_source import (
-    ArrayImages,
-    check_image_shape,
-    check_pixels,
-)
+from keras_tc2.data.sources.array_source import ArrayImages, checked_images
 from keras_tc2.data.sources.image_dataset import (
     ImageDataset,
     batch_images,
@@ -144,9 +139,7 @@ def _source_of(images):
             "`keras_tc2.data.load(name)` gives, or a list of them. Received: "
             f"{type(images).__name__}"
         )
-    images = np.asarray(images)
-    check_image_shape(images.shape)
-    check_pixels(images)
+    images = checked_images(images)
     pixel_format = PixelFormat().resolve(images.dtype, images.shape[-1])
     return ArrayImages(images, pixel_format)
 

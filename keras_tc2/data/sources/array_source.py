@@ -68,10 +68,9 @@ class ArrayImages(ImageSource):
         return tf.ensure_shape(images, (rows.shape[0], *self._shape))
 
     def _read_rows(self, rows):
-        """Rows in any order, read in ascending order, which files like best."""
-        order = np.argsort(rows)
-        images = np.empty((len(rows), *self._shape), self._dtype.as_numpy_dtype)
-        images[order] = self._array[rows[order]]
+        """Rows in any order, each read once, in ascending order: HDF5 needs that."""
+        ascending, places = np.unique(rows, return_inverse=True)
+        images = np.asarray(self._array[ascending], self._dtype.as_numpy_dtype)[places]
         if images.dtype.kind == "f":
             for row, image in zip(rows, images, strict=True):
                 check_pixels(image[None], self.pixel_format.value_range, first=row)
@@ -114,6 +113,24 @@ def array_images(images, labels, request):
     pixel_format = request.pixel_format.resolve(images.dtype, images.shape[-1])
     pixel_format.check_channels(images.shape[-1])
     return ArrayImages(images, pixel_format, labels, class_names).dataset()
+
+
+def checked_images(images):
+    """Images in memory as an array `(N, H, W, C)`, after `check_pixels`.
+
+    Raises:
+        ValueError: if they are not images, or a pair of images and labels.
+    """
+    if isinstance(images, tuple) and any(np.ndim(part) != 3 for part in images):
+        raise ValueError(
+            "A tuple is no array of images: of (images, labels) give the images alone, "
+            "and several sources as a list. Received: a tuple of "
+            f"{', '.join(type(part).__name__ for part in images)}"
+        )
+    images = np.asarray(images)
+    check_image_shape(images.shape)
+    check_pixels(images)
+    return images
 
 
 def check_image_shape(shape):

@@ -36,6 +36,8 @@ def check_labels(labels, num_images):
 def number_labels(labels, num_images, class_names):
     """Class numbers of labels that are numbers, perhaps as text, or else names.
 
+    Numbers as text are names where `class_names` has them all.
+
     Args:
         labels: list, array or other sequence of a label for each image.
         num_images: int.
@@ -50,7 +52,8 @@ def number_labels(labels, num_images, class_names):
     labels = np.asarray(labels)
     if labels.shape == (num_images,) and labels.dtype.kind in "UO":
         texts = [str(label) for label in labels]
-        if class_names is not None or not all(map(_is_integer, texts)):
+        are_names = class_names is not None and set(texts) <= set(class_names)
+        if are_names or not all(map(_is_integer, texts)):
             return number_classes(texts, class_names), all_classes(texts, class_names)
         labels = np.array([int(text) for text in texts])
     numbers = check_labels(labels, num_images)

@@ -50,10 +50,18 @@ def read_list(request):
 
 def _items_and_labels(source):
     """`(items, labels or None)`, or `None` if the source is no list of images."""
+    pair = isinstance(source, tuple) and len(source) == 2
+    if pair and _kind(source[0]) == ARRAY and _are_labels(source[1], len(source[0])):
+        return None  # `array_source` says what images without channels need.
     if _holds_images(source):
         return source, None
-    pair = isinstance(source, tuple) and len(source) == 2
     return source if pair and _holds_images(source[0]) else None
+
+
+def _are_labels(values, number):
+    """Whether something is a label for each of a number of images."""
+    shape = np.shape(values)
+    return shape in ((number,), (number, 1))
 
 
 def _holds_images(source):

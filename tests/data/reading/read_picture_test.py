@@ -159,6 +159,20 @@ class AlphaTest(TestCase):
         write(tmp_path / "a.png", pixels)
         np.testing.assert_array_equal(only(tmp_path, channels=4), pixels)
 
+    @pytest.mark.parametrize("mode", ["L", "RGB"])
+    def test_a_color_that_is_transparent(self, mode, tmp_path):
+        """Behind a colour profile that is longer than most headers."""
+        path = tmp_path / "a.png"
+        pixels = np.full((2, 2, 3), [10, 20, 30], np.uint8)
+        pixels[0] = [200, 0, 0]
+        picture = PIL.Image.fromarray(pixels).convert(mode)
+        shown = np.array(picture).reshape(2, 2, -1)
+        expected = np.where(shown == shown[1], 255, shown)
+        key = picture.getpixel((0, 1))
+        profile = np.random.default_rng(0).bytes(10**5)
+        picture.save(path, transparency=key, icc_profile=profile)
+        np.testing.assert_array_equal(only(tmp_path), expected)
+
     def test_transparent_palette(self, tmp_path):
         picture = PIL.Image.new("P", (4, 4), 1)
         picture.putpalette([0, 0, 0, 10, 20, 30])

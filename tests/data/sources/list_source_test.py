@@ -71,6 +71,15 @@ class ListTest(TestCase):
             with pytest.raises(ValueError, match=r"below.*2. Received: label 2"):
                 data.load(source, labels=LABELS, class_names=["dog", "cat"])
 
+    @pytest.mark.parametrize("shape", [(4,), (4, 1)])
+    def test_an_array_without_channels_and_labels(self, shape):
+        labels = np.reshape(LABELS, shape)
+        for arguments in ({"labels": True}, {}):
+            with pytest.raises(ValueError, match=r"grey images pass `images\[..., No"):
+                data.load((IMAGES[..., 0], labels), **arguments)
+        with pytest.raises(ValueError, match=r"grey images pass `images\[..., No"):
+            data.load(IMAGES[..., 0], labels=labels)
+
     def test_sizes(self):
         sources = [np.full((size, 2 * size), 51 * size, np.uint8) for size in (2, 4)]
         with pytest.raises(ValueError, match=r"pass `image_size`.*\(2, 4, 1\)"):

@@ -117,6 +117,17 @@ class CSVTest(TestCase):
         labelled = data.load(path, labels=True, class_names=names, on_error="skip")
         assert labelled.class_names == names
 
+    def test_names_of_numbers(self):
+        path = self.csv("path,label", *self.rows(["1", "0", "2", "1", "0"]))
+        names = ["cat", "dog", "eel"]
+        labelled = data.load(path, labels=True, class_names=names)
+        assert_holds(labelled, labels=[1, 0, 2, 1, 0])
+        assert labelled.class_names == names
+        with pytest.raises(ValueError, match=r"below.*2. Received: label 2"):
+            data.load(path, labels=True, class_names=names[:2])
+        digits = data.load(path, labels=True, class_names=["2", "1", "0"])
+        assert_holds(digits, labels=[1, 2, 0, 1, 2])
+
     def test_missing_file_is_named(self):
         path = self.csv("path", "pictures/0.png", "pictures/nothing.png")
         with pytest.raises(data.ReadingError, match=r"nothing\.png cannot"):
@@ -235,6 +246,10 @@ class HDF5Test(TestCase):
             data.load(self.path)
         with pytest.raises(ValueError, match="`image_key` must be one of"):
             data.load(self.path, image_key="nothing")
+
+    def test_images_are_read_in_any_order_and_twice(self):
+        dataset = data.load(self.path, image_key="pictures")
+        assert_holds(dataset.read([3, 3, 1]), IMAGES[[3, 3, 1]])
 
     def test_an_open_dataset_is_an_array(self):
         import h5py
