@@ -31,6 +31,8 @@ from keras_tc2.compat import set_epochs_done
 from keras_tc2.pretraining.core.workers import workers
 
 MAX_DIFFERENCES = 10
+# Of labelled images, which versions before 0.2 did not look at.
+NEW_COUNTS = "metrics: skipped_updates/labelled_"
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -188,9 +190,14 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     def _check(self, path, manifest, arrays):
         """Raises `ValueError` if the checkpoint is of another run."""
+        variables = {
+            name: variable
+            for name, variable in self._variables.items()
+            if name in arrays or not name.startswith(NEW_COUNTS)
+        }
         lines = differences(
             {name: f"{a.dtype}{list(a.shape)}" for name, a in arrays.items()},
-            {n: f"{v.dtype}{list(v.shape)}" for n, v in self._variables.items()},
+            {name: f"{v.dtype}{list(v.shape)}" for name, v in variables.items()},
         )
         is_other_model = bool(lines)
         saved = with_new_names(manifest["configuration"])

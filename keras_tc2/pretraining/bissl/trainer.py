@@ -1,6 +1,7 @@
 """BiSSL: the stage between pre-training and fine-tuning that aligns the two."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from keras_tc2.pretraining.bissl.downstream import Downstream, head_of, unpack
 from keras_tc2.pretraining.bissl.phases import Phase, Phases
 from keras_tc2.pretraining.bissl.progress import PhaseProgress
 from keras_tc2.pretraining.core.batch import Batch, as_tensors
+from keras_tc2.pretraining.core.forward import first_two
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
 from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
@@ -131,6 +133,9 @@ class BiSSLTrainer(Pretrainer):
     References:
         - [1] Zakarias et al., 2024, arXiv 2410.02387
     """
+
+    with_labelled_images = True
+    further_optimizers = ("upper_optimizer", "head_optimizer")
 
     def __init__(
         self,
@@ -332,10 +337,19 @@ class BiSSLTrainer(Pretrainer):
             for lower, upper in zip(*self.encoder_variables, strict=True)
         )
 
-    def _finite_terms(self, batch, losses):
-        """As the base class; the loss of another phase counts as finite."""
+    def _finite_terms(self, batch, losses, images=None):
+        """As the base class; the loss of another phase counts as finite.
+
+        That of `images` out of [0, 1] does not.
+        """
+        if images is not None:
+            fit = self._look_at_labelled(images)
+            losses = {n: tf.where(fit, loss, math.nan) for n, loss in losses.items()}
         losses = {name: losses.get(name, 0.0) for name in self.loss_names}
         return super()._finite_terms(batch, losses)
+
+    def _look_at_labelled(self, images):
+        return self.skipped_updates.look_at_labelled(self.encoder.as_views(images))
 
     # Hypergradient.
 
@@ -412,7 +426,8 @@ class BiSSLTrainer(Pretrainer):
             upper_optimizer: that of the upper level; `None` for SGD with momentum 0.9
                 at 0.01, cosine to zero. Defaults to `None`.
             head_optimizer: that of the warm-up; `None` for SGD with momentum 0.9 at
-                0.01. Defaults to `None`.
+                0.01. Defaults to `None`. Under `mixed_float16` all three get a
+                `LossScaleOptimizer` around them, if they are none.
             **kwargs: `metrics`, `jit_compile`, `run_eagerly`, as in
                 `Pretrainer.compile`.
 
@@ -456,22 +471,13 @@ class BiSSLTrainer(Pretrainer):
         The progress bar tells the phase. Everything else is as in `Pretrainer.fit`.
 
         Raises:
+            ValueError: if views or labelled images are out of [0, 1].
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient.
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [*keras.tree.flatten(callbacks or []), PhaseProgress()]
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
-
-    def get_compile_config(self) -> Config | None:
-        """The arguments of `compile`, for a saved model to be compiled again."""
-        config = super().get_compile_config()
-        if config:
-            del config["calibrator_optimizer"]
-            for name in ("upper_optimizer", "head_optimizer"):
-                optimizer = getattr(self, name)
-                config[name] = keras.saving.serialize_keras_object(optimizer)
-        return config
 
     def make_train_function(self, force: bool = False) -> None:
         """One compiled step for each phase: Python, which knows the phase, picks one.
@@ -518,7 +524,7 @@ class BiSSLTrainer(Pretrainer):
 
     def _warm_up_step(self, batch, images, labels):
         self.downstream.check_batch(images, labels)
-        scale = self.optimizer.scale_loss(1.0)
+        scale = self.head_optimizer.scale_loss(1.0)
         loss, gradients, state = self.downstream.head_gradients(
             images, labels, scale=scale / num_replicas()
         )
@@ -526,7 +532,8 @@ class BiSSLTrainer(Pretrainer):
         losses = {"head_loss": loss}
         variables = self.downstream_head.trainable_variables
         update = self._upper_update(self.head_optimizer, gradients, variables)
-        kept, _ = self._update(self._finite_terms(batch, losses), [update], state)
+        finite = self._finite_terms(batch, losses, images)
+        kept, _ = self._update(finite, [update], state)
         return losses, kept, None
 
     def _lower_step(self, batch, images, labels):
@@ -541,26 +548,30 @@ class BiSSLTrainer(Pretrainer):
         return {"lower_loss": losses["lower_loss"]}, kept, embeddings
 
     def _upper_step(self, batch, images, labels):
-        scale = self.optimizer.scale_loss(1.0)
+        scale = self.upper_optimizer.scale_loss(1.0)
         result, state = self._hypergradient(batch, images, labels, scale=scale)
         losses = {"upper_loss": result.outer_loss}
         update = self._upper_update(
             self.upper_optimizer, result.gradients, self.upper_variables
         )
-        kept, _ = self._update(self._finite_terms(batch, losses), [update], state)
-        fallbacks = tf.cast(result.fallback, "float32") / num_replicas()
+        finite = self._finite_terms(batch, losses, images)
+        kept, _ = self._update(finite, [update], state)
+        # No guard can help where the loss scale overflowed.
+        fallback = result.fallback & tf.math.is_finite(norm(result.gradients))
+        fallbacks = tf.cast(fallback, "float32") / num_replicas()
         measured = {**losses, "cg_residual": result.residual, "fallbacks": fallbacks}
         return measured, kept, None
 
     def _upper_update(self, optimizer, gradients, variables):
-        """What `apply_if` takes, from gradients that are sums over the replicas."""
+        """What `apply_if` takes, from unscaled sums of gradients over the replicas."""
         gradients = self._clipped(gradients, norm(gradients))
         if self.downstream_weight_decay:
             gradients = combine(
                 gradients, self.downstream_weight_decay, tensors_of(variables)
             )
-        # The optimizer will sum over the replicas again.
-        return optimizer, [g / num_replicas() for g in gradients], variables
+        # The optimizer will sum over the replicas again, and divide by its scale.
+        scale = optimizer.scale_loss(1.0)
+        return optimizer, [g * scale / num_replicas() for g in gradients], variables
 
     def _clipped(self, gradients, size):
         """Gradients scaled down to `max_gradient_norm`, if their norm is above it."""
@@ -572,6 +583,8 @@ class BiSSLTrainer(Pretrainer):
         batch, (images, labels) = self.with_views(data)
         self.check_batch(batch)
         self.downstream.check_batch(images, labels)
+        self.skipped_updates.look_at(first_two(batch.views))
+        self._look_at_labelled(images)
         losses, embeddings = self.compute_losses(batch, training=False)
         measured = {
             "lower_loss": losses["lower_loss"],
@@ -583,9 +596,10 @@ class BiSSLTrainer(Pretrainer):
     def _measure(self, measured, kept, embeddings):
         """Tracks what a step has measured."""
         measured = {**measured, "encoder_distance": ops.sqrt(self._squared_distance())}
-        weight = tf.cast(kept, "float32")
         for name, value in measured.items():
-            value = tf.where(kept, tf.cast(value, "float32"), 0.0)
+            value = tf.cast(value, "float32")
+            weight = tf.cast(kept & ~tf.math.is_nan(value), "float32")
+            value = tf.where(weight > 0, value, 0.0)
             self.loss_trackers[name].update_state(value, sample_weight=weight)
         if embeddings is not None:
             self.embedding_std.update_state(embeddings[0], kept)

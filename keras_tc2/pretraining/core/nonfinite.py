@@ -16,12 +16,14 @@ class SkippedUpdates(keras.metrics.Metric):
 
     Args:
         terms: list of str, names of the scalars that are watched, in the order in
-            which they are computed.
+            which they are computed; the first two are the views.
+        with_labelled_images: bool. Whether steps see labelled images too.
     """
 
-    def __init__(self, terms, name="skipped_updates"):
+    def __init__(self, terms, *, with_labelled_images=False, name="skipped_updates"):
         super().__init__(name=name, dtype="float32")
         self.terms = list(terms)
+        self.with_labelled_images = with_labelled_images
         self.counts = self.add_variable(
             shape=(len(self.terms),), initializer="zeros", name="counts"
         )
@@ -32,36 +34,61 @@ class SkippedUpdates(keras.metrics.Metric):
             shape=(2, 3), initializer="zeros", name="out_of_range"
         )
         self.dark = self.add_variable(shape=(2,), initializer="zeros", name="dark")
+        if with_labelled_images:
+            self.labelled_out_of_range = self.add_variable(
+                shape=(3,), initializer="zeros", name="labelled_out_of_range"
+            )
+            self.labelled_dark = self.add_variable(
+                shape=(), initializer="zeros", name="labelled_dark"
+            )
 
     def look_at(self, views):
         """Which of two views have pixels in [0, 1]: a list of bool scalar tensors."""
-        fit, out_of_range, dark = [], [], []
-        for view in views:
-            view = ops.cast(view, "float32")
-            # NaN is in no range.
-            fits = tf.reduce_all(tf.abs(view - 0.5) <= 0.5 + TOLERANCE)
-            most = tf.reduce_max(view)
-            fit.append(fits)
-            out_of_range.append(
-                tf.cond(fits, lambda: tf.zeros(3), lambda view=view: _extent(view))
-            )
-            dark.append(ops.cast((most > 0) & (most < DARK), "float32"))
+        fit, out_of_range, dark = zip(*map(_looked_at, views), strict=True)
         self.out_of_range.assign_add(tf.stack(out_of_range))
         self.dark.assign_add(tf.stack(dark))
-        return fit
+        return list(fit)
 
-    def view_out_of_range(self):
-        """`(name, least, largest pixel)` of the first view out of range, or `None`."""
-        sums = ops.convert_to_numpy(self.out_of_range)
-        for name, (count, low, high) in zip(self.terms, sums, strict=False):
+    def look_at_labelled(self, images):
+        """Whether labelled images, as views, are in [0, 1]: a bool scalar tensor."""
+        fits, out_of_range, dark = _looked_at(images)
+        self.labelled_out_of_range.assign_add(out_of_range)
+        self.labelled_dark.assign_add(dark)
+        return fits
+
+    def check_range(self, where):
+        """Raises `ValueError` if views or labelled images were out of [0, 1].
+
+        Args:
+            where: str, what the error says of the place and of the weights.
+        """
+        sums = zip(self.terms, ops.convert_to_numpy(self.out_of_range), strict=False)
+        for name, (count, low, high) in sums:
             if count > 0:
-                return name, low / count, high / count
-        return None
+                raise ValueError(
+                    f"Views must be float in [0, 1]. `{name}` has values from "
+                    f"{low / count:.4g} to {high / count:.4g} {where}. Look at the "
+                    "data (floats of 0 to 255 are divided by 255) and at the "
+                    "augmentation, which is given [0, 1] and must give it back: "
+                    "Keras's layers take `value_range=(0, 1)`."
+                )
+        if not self.with_labelled_images:
+            return
+        count, low, high = ops.convert_to_numpy(self.labelled_out_of_range)
+        if count > 0:
+            raise ValueError(
+                "Labelled images must be float in [0, 1] or raw integers. They have "
+                f"values from {low / count:.4g} to {high / count:.4g} {where}. Divide "
+                "by 255, or pass the uint8 images as they are."
+            )
 
-    def dark_view(self):
-        """The name of the first view that was practically black, or `None`."""
+    def dark_images(self):
+        """What was practically black first, views or labelled images, or `None`."""
         dark = ops.convert_to_numpy(self.dark)
-        return next((n for n, d in zip(self.terms, dark, strict=False) if d), None)
+        names = [f"`{n}` is" for n, d in zip(self.terms, dark, strict=False) if d]
+        if self.with_labelled_images and ops.convert_to_numpy(self.labelled_dark):
+            names.append("All labelled images are")
+        return next(iter(names), None)
 
     def update_state(self, finite_terms, skipped, num_replicas=1):
         """Takes a bool tensor `(terms,)`, and whether the update was skipped.
@@ -82,6 +109,19 @@ class SkippedUpdates(keras.metrics.Metric):
             (term for term, n in zip(self.terms, counts, strict=True) if n > 0),
             "gradients",
         )
+
+
+def _looked_at(view):
+    """Whether pixels are in [0, 1], their `_extent` if not, and whether all are dark.
+
+    A bool scalar, a float `(3,)` and a float scalar.
+    """
+    view = ops.cast(view, "float32")
+    # NaN is in no range.
+    fits = tf.reduce_all(tf.abs(view - 0.5) <= 0.5 + TOLERANCE)
+    most = tf.reduce_max(view)
+    extent = tf.cond(fits, lambda: tf.zeros(3), lambda: _extent(view))
+    return fits, extent, ops.cast((most > 0) & (most < DARK), "float32")
 
 
 def _extent(view):
@@ -123,7 +163,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if batch == 0:
             self._warn_of_darkness()
         if skipped > self.before:
-            self._check_range(batch)
+            self.model.skipped_updates.check_range(
+                f"at step {self.first_step + batch} of epoch {self.epoch}; the weights "
+                "are those from before"
+            )
         self.in_a_row = self.in_a_row + skipped - self.before if skipped else 0
         if skipped == self.before:
             self.in_a_row = 0
@@ -132,24 +175,11 @@ class StopOnNonFinite(keras.callbacks.Callback):
             term = self.model.skipped_updates.first_at_fault()
             raise FloatingPointError(self._message(batch, term))
 
-    def _check_range(self, batch):
-        found = self.model.skipped_updates.view_out_of_range()
-        if found is None:
-            return
-        name, low, high = found
-        raise ValueError(
-            f"Views must be float in [0, 1]. `{name}` has values from {low:.4g} to "
-            f"{high:.4g} at step {self.first_step + batch} of epoch {self.epoch}; the "
-            "weights are those from before. Look at the data (floats of 0 to 255 are "
-            "divided by 255) and at the augmentation, which is given [0, 1] and must "
-            "give it back: Keras's layers take `value_range=(0, 1)`."
-        )
-
     def _warn_of_darkness(self):
-        name = self.model.skipped_updates.dark_view()
-        if name is not None:
+        dark = self.model.skipped_updates.dark_images()
+        if dark is not None:
             warnings.warn(
-                f"`{name}` is practically black at the first step of epoch "
+                f"{dark} practically black at the first step of epoch "
                 f"{self.epoch}: no pixel is above {DARK:g}. Was it divided by 255 "
                 "twice, by `Rescaling` in the augmentation perhaps?",
                 stacklevel=2,

@@ -260,7 +260,8 @@ class Pretrainer(TrainingStep):
 
         Raises:
             ValueError: without data, or for sample or class weights, or a validation
-                split, which there is nothing to do with.
+                split, which there is nothing to do with; or if views, of
+                `validation_data` too, are out of [0, 1].
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient; with the step and the term.
             ReadingError: if an image of the data cannot be read.
@@ -304,6 +305,16 @@ class Pretrainer(TrainingStep):
             arguments["initial_epoch"] = start // steps
             arguments = run_data.divided(arguments, strategy)
             return super().fit(**arguments, callbacks=callbacks)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, on batches as of `fit`.
+
+        Raises:
+            ValueError: if views, or labelled images, are out of [0, 1].
+        """
+        results = super().evaluate(*args, **kwargs)
+        self.skipped_updates.check_range("in the data of `evaluate`")
+        return results
 
     # What saving needs.
 

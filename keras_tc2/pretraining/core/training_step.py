@@ -29,6 +29,10 @@ class TrainingStep(keras.Model):
 
     # Whether the calibrator is updated after the rest, by the gradient that is then.
     alternating = False
+    # Whether a batch brings labelled images beside its views.
+    with_labelled_images = False
+    # Attributes that hold an optimizer beside the main one, or `None`.
+    further_optimizers: tuple[str, ...] = ("calibrator_optimizer",)
 
     def compile(
         self,
@@ -90,17 +94,19 @@ class TrainingStep(keras.Model):
             self.calibrator_optimizer = type(self.optimizer).from_config(
                 self.optimizer.get_config()
             )
-        if self.calibrator_optimizer and isinstance(
-            self.optimizer, keras.optimizers.LossScaleOptimizer
-        ):
-            self.calibrator_optimizer = _with_loss_scale(self.calibrator_optimizer)
+        if _scales(self.optimizer):
+            for name in self.further_optimizers:
+                setattr(self, name, _with_loss_scale(getattr(self, name)))
         for part, variables in self.optimized_variables:
             part.build(variables)
         self.loss_trackers = {
             name: keras.metrics.Mean(name=name) for name in self.loss_names
         }
         self.embedding_std = EmbeddingStd()
-        self.skipped_updates = SkippedUpdates(["view_1", "view_2", *self.loss_names])
+        self.skipped_updates = SkippedUpdates(
+            ["view_1", "view_2", *self.loss_names],
+            with_labelled_images=self.with_labelled_images,
+        )
         self._build_metrics()
 
     def _build_metrics(self):
@@ -201,10 +207,9 @@ class TrainingStep(keras.Model):
 
     def _scaled_for(self, optimizer, gradients):
         """The gradients at the scale of their optimizer, not of the main one."""
-        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        if optimizer is self.optimizer or not scales:
+        if optimizer is self.optimizer:
             return gradients
-        factor = optimizer.dynamic_scale / self.optimizer.dynamic_scale
+        factor = optimizer.scale_loss(1.0) / self.optimizer.scale_loss(1.0)
         return [gradient * ops.cast(factor, gradient.dtype) for gradient in gradients]
 
     def _update(self, finite, updates, state):
@@ -229,8 +234,9 @@ class TrainingStep(keras.Model):
         """What `_update` applies; returns whether it was kept, the same everywhere."""
         # Under loss scaling, gradients overflow now and then by design, and the
         # optimizer itself skips the update and lowers its scale.
-        if not isinstance(updates[0][0], keras.optimizers.LossScaleOptimizer):
-            finite &= _all_finite([g for _, part, _ in updates for g in part])
+        unscaled = [g for o, part, _ in updates if not _scales(o) for g in part]
+        if unscaled:
+            finite &= _all_finite(unscaled)
         kept = all_replicas(finite)
         updates = [
             (optimizer, _overflown_together(optimizer, gradients), variables)
@@ -251,6 +257,7 @@ class TrainingStep(keras.Model):
         """The losses of one batch, in inference mode, without an update."""
         batch = self.batch_of(data)
         self.check_batch(batch)
+        self.skipped_updates.look_at(first_two(batch.views))
         losses, embeddings = self.compute_losses(batch, training=False)
         return self._update_metrics(losses, embeddings, tf.constant(True))
 
@@ -318,10 +325,11 @@ class TrainingStep(keras.Model):
             if self.may_run_without_xla:
                 # Keras keeps what this machine made of it.
                 config["jit_compile"] = "auto"
-            config["calibrator_optimizer"] = (
-                self.calibrator_optimizer
-                and keras.saving.serialize_keras_object(self.calibrator_optimizer)
-            )
+            for name in self.further_optimizers:
+                optimizer = getattr(self, name)
+                config[name] = optimizer and keras.saving.serialize_keras_object(
+                    optimizer
+                )
         return config
 
     def compile_from_config(self, config: Config) -> None:
@@ -329,8 +337,12 @@ class TrainingStep(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
+def _scales(optimizer):
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
 def _with_loss_scale(optimizer):
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+    if optimizer is None or _scales(optimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
 
@@ -341,9 +353,7 @@ def _overflown_together(optimizer, gradients):
     Keras's `LossScaleOptimizer` looks at the first replica alone, and would sum an
     overflow of another into the weights of all.
     """
-    if num_replicas() == 1 or not isinstance(
-        optimizer, keras.optimizers.LossScaleOptimizer
-    ):
+    if num_replicas() == 1 or not _scales(optimizer):
         return gradients
     finite = all_replicas(_all_finite(gradients))
     first, *others = gradients

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_tc2 import layers
 from keras_tc2.callbacks import ResumableCheckpoint
 from keras_tc2.objectives import BYOL, NTXent, VICReg
+from keras_tc2.pretraining import BiSSLTrainer
 from tests import replicas, tiny
 from tests.pretraining.bissl.tiny_bissl import batch, compiled, trainer, values
 from tests.test_case import TestCase
@@ -166,3 +167,18 @@ class ResumeTest(TestCase):
                 ):
                     np.testing.assert_array_equal(a, b)
             np.testing.assert_equal(resumed.history.history, whole.history.history)
+
+    def test_a_run_from_before_labelled_images_were_looked_at(
+        self, tmp_path, monkeypatch
+    ):
+        checkpoint = ResumableCheckpoint(tmp_path, every_steps=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(BiSSLTrainer, "with_labelled_images", False)
+            patch.setattr(BiSSLTrainer, "_look_at_labelled", lambda *_: True)
+            with pytest.raises(Stop):
+                compiled().fit(
+                    dataset(4), verbose=0, callbacks=[checkpoint, StopAfter(2)]
+                )
+        model = compiled()
+        model.fit(dataset(4), verbose=0, callbacks=[checkpoint])
+        assert int(model.step_count) == 4

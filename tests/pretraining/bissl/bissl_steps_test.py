@@ -291,3 +291,52 @@ class PrecisionTest(TestCase):
         scaled, _ = model._hypergradient(pair, images, labels, scale=1024.0)
         for a, b in zip(plain.gradients, scaled.gradients, strict=True):
             self.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+    def test_an_overflow_of_the_upper_level_halves_its_scale_alone(self):
+        keras.config.set_dtype_policy("mixed_float16")
+        model = compiled(damping=100.0)
+        optimizers = [model.optimizer, model.head_optimizer, model.upper_optimizer]
+        step_to(model, 2)
+        model.upper_optimizer.dynamic_scale.assign(2.0**60)
+        scales = [float(optimizer.dynamic_scale) for optimizer in optimizers]
+        before = values(model.trainable_variables)
+        data = tf.data.Dataset.from_tensors(batch(7))
+        history = model.fit(data, verbose=0).history
+        assert history["phase"] == [2] and history["skipped_updates"] == [0]
+        assert history["fallbacks"] == [0] and np.isnan(history["cg_residual"][0])
+        assert_same(before, model.trainable_variables)
+        assert [float(optimizer.dynamic_scale) for optimizer in optimizers] == [
+            *scales[:2],
+            scales[2] / 2,
+        ]
+
+    def test_optimizers_learn_alike_at_any_scale(self):
+        keras.config.set_dtype_policy("mixed_float16")
+        plain, scaled = compiled(damping=100.0), compiled(damping=100.0)
+        scaled.set_weights(plain.get_weights())
+        scaled.compile(
+            keras.optimizers.SGD(0.05, momentum=0.9),
+            upper_optimizer=keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.SGD(0.05), initial_scale=128.0
+            ),
+            head_optimizer=keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.SGD(0.05), initial_scale=256.0
+            ),
+            run_eagerly=True,
+        )
+        start = values(plain.upper_variables)
+        for model in (plain, scaled):
+            for seed in range(4):
+                model.train_on_batch(*batch(seed))
+        assert int(plain.upper_optimizer.iterations) == 1
+        assert all(moved(start, plain.upper_variables))
+        for a, b in zip(plain.upper_variables, scaled.upper_variables, strict=True):
+            self.assert_close(a, b, rtol=1e-2, atol=1e-3)
+
+    def test_a_loss_scale_is_saved(self, tmp_path):
+        keras.config.set_dtype_policy("mixed_float16")
+        model = compiled()
+        model.upper_optimizer.dynamic_scale.assign(64.0)
+        model.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert float(again.upper_optimizer.dynamic_scale) == 64.0

@@ -176,6 +176,16 @@ class MixedPrecisionTest(TestCase):
         for a, b in zip(before, two.calibrator_variables, strict=True):
             np.testing.assert_array_equal(a, b.numpy())
 
+    def test_the_calibrator_alone_may_have_a_loss_scale(self):
+        one, two = (pretrainer("float32", "projector") for _ in range(2))
+        two.set_weights(one.get_weights())
+        scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01))
+        for model, optimizer in ((one, keras.optimizers.SGD(0.01)), (two, scaled)):
+            model.compile(keras.optimizers.SGD(0.01), calibrator_optimizer=optimizer)
+            model.fit(dataset(1), verbose=0)
+        for a, b in zip(one.trainable_variables, two.trainable_variables, strict=True):
+            self.assert_close(a.numpy(), b.numpy(), atol=1e-7)
+
     @pytest.mark.parametrize("kind", ["projector", "encoder"])
     def test_small_inner_gradients_do_not_vanish(self, kind):
         """Through half-precision activations, of a loss a ten-thousandth as large."""

@@ -105,6 +105,58 @@ class ViewRangeTest(TestCase):
         with pytest.raises(ValueError, match=r"`view_1` has values"):
             model.fit(batch, verbose=0)
 
+    @pytest.mark.parametrize("warmup_steps", [0, 1])
+    def test_labelled_images_of_bissl(self, warmup_steps):
+        model = tiny_bissl.compiled(
+            warmup_steps=warmup_steps, lower_steps=1, solver="identity"
+        )
+        views, (images, labels) = tiny_bissl.batch()
+        bad = (views, (images * np.float32(255), labels))
+        before = model.upper_encoder.get_weights()
+        with pytest.raises(ValueError, match=r"Labelled images must .* to 25\d.* step"):
+            model.fit(tf.data.Dataset.from_tensors(bad).repeat(2), verbose=0)
+        for a, b in zip(before, model.upper_encoder.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_labelled_images_of_an_encoder_with_a_range_of_its_own(self):
+        encoder = tiny.encoder()
+        encoder.value_range = (0.0, 255.0)
+        model = tiny_bissl.compiled(encoder=encoder, run_eagerly=False)
+        views, (images, labels) = tiny_bissl.batch()
+        raw = np.round(images * 255)
+
+        def data(images):
+            return tf.data.Dataset.from_tensors((views, (images, labels)))
+
+        model.fit(data(raw.astype("int32")), verbose=0)
+        with pytest.raises(ValueError, match="raw integers"):
+            model.evaluate(data(raw), verbose=0)
+
+    def test_labelled_images_rescaled_twice(self):
+        model = tiny_bissl.compiled()
+        views, (images, labels) = tiny_bissl.batch()
+        dark = (views, (images / np.float32(255), labels))
+        with pytest.warns(UserWarning, match="All labelled images are practically"):
+            model.fit(tf.data.Dataset.from_tensors(dark), verbose=0)
+
+    @pytest.mark.parametrize("view", [0, 1])
+    def test_validation(self, view):
+        message = rf"`view_{view + 1}` has values .* in the data of `evaluate`"
+        with pytest.raises(ValueError, match=message):
+            pretrainer().fit(
+                scaled(1.0), validation_data=scaled(255.0, view), verbose=0
+            )
+
+    def test_validation_of_bissl(self):
+        model = tiny_bissl.compiled()
+        views, (images, labels) = tiny_bissl.batch()
+        for bad, message in (
+            ((views, (images * np.float32(255), labels)), "Labelled images must"),
+            (((views[0] * 255, views[1]), (images, labels)), "`view_1` has values"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.evaluate(tf.data.Dataset.from_tensors(bad), verbose=0)
+
     def test_black_views_are_views(self):
         black = tf.data.Dataset.from_tensors(
             tuple(np.zeros_like(view) for view in tiny.views(8))
