@@ -211,7 +211,7 @@ def main(_):
     unknown = set(_ARMS.value) - set(ARMS)
     if unknown:
         raise app.UsageError(f"--arms: {sorted(unknown)} are not among {list(ARMS)}.")
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     for part in ("runs", "pretrained"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     settings = {k: v for k, v in flag_values().items() if k not in _VARIED}

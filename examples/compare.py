@@ -328,7 +328,7 @@ def main(_):
     arms = chosen(_ARMS, ALL_ARMS)
     objectives = chosen(_OBJECTIVES, tc2.objectives.names())
     seeds = [int(seed) for seed in _SEEDS.value]
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     data = Data()
     settings = {

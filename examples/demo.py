@@ -198,7 +198,7 @@ def main(_):
     """Trains, evaluates, draws, saves and loads back."""
     logging.set_verbosity(logging.WARNING)
     start = time.perf_counter()
-    output_dir = pathlib.Path(_OUTPUT_DIR.value)
+    output_dir = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     output_dir.mkdir(parents=True, exist_ok=True)
     images = tc2.data.load("fashion_mnist_subset", split="train", data_dir=DATA)
     models, losses, seconds = {"untrained": None}, {}, {}

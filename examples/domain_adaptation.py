@@ -128,7 +128,7 @@ def cell(values):
 def main(_):
     """Makes what is missing, seed after seed, and the table."""
     logging.set_verbosity(logging.WARNING)
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     varied = ("output_dir", "seeds")
     check_settings(folder, {k: v for k, v in flag_values().items() if k not in varied})

@@ -157,7 +157,7 @@ def report(folder):
 def main(_):
     """Makes what is missing, draw after draw, and the table."""
     logging.set_verbosity(logging.WARNING)
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     varied = ("output_dir", "seeds", "shots")
     check_settings(folder, {k: v for k, v in flag_values().items() if k not in varied})

@@ -203,7 +203,7 @@ def main(_):
     strategy = new_strategy()
     worker = getattr(strategy.cluster_resolver, "task_id", None) or 0
     keras.utils.set_random_seed(_SEED.value)
-    output_dir = pathlib.Path(_OUTPUT_DIR.value)
+    output_dir = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     output_dir.mkdir(parents=True, exist_ok=True)
     probes = online_probe()
     images = load(labels=False)

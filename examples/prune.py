@@ -165,7 +165,7 @@ def mean(values):
 def main(_):
     """Makes what is missing, seed after seed, and the table."""
     logging.set_verbosity(logging.WARNING)
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     for name in ("encoders", "runs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     varied = ("output_dir", "seeds", "shares")

@@ -125,7 +125,7 @@ class Residual:
 def main(_):
     """Makes what is missing, draw after draw, and the picture."""
     logging.set_verbosity(logging.WARNING)
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     for part in ("runs", "encoders"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     varied = ("output_dir", "seeds", "shots")

@@ -26,7 +26,7 @@ def main(_):
     """Evaluates one encoder and writes its report."""
     from keras_tc2 import transfer
 
-    folder = pathlib.Path(FLAGS.output_dir)
+    folder = pathlib.Path(FLAGS.output_dir).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     report = transfer.evaluate(
         FLAGS.encoder,

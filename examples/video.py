@@ -63,7 +63,7 @@ def pixels(image_shape):
 
 def main(_):
     """Measures, draws, and writes the report."""
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     encoders = {
         pathlib.Path(path).name: tc2.from_pretrained(path) for path in _ENCODERS.value

@@ -51,13 +51,16 @@ def mapping(name, value):
 
 
 def paths(name, value):
-    """Returns a list of `pathlib.Path`; raises `ValueError` for a single path."""
+    """Returns a list of `pathlib.Path`, `~` expanded, or raises `ValueError`.
+
+    A single path is refused: its letters would be taken for paths.
+    """
     if isinstance(value, str | os.PathLike):
         raise ValueError(
             f"`{name}` must be a list of paths, [{str(value)!r}]. Received: the path "
             "alone"
         )
-    return [pathlib.Path(path) for path in value]
+    return [pathlib.Path(path).expanduser() for path in value]
 
 
 def one_of(name, value, choices, *, aliases=None):

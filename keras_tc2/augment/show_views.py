@@ -1,5 +1,6 @@
 """show_views: a picture of what an augmentation makes of some images."""
 
+import pathlib
 from collections.abc import Sequence
 
 import keras
@@ -73,7 +74,7 @@ def show_views(
         row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     figure.suptitle(_title(images.shape[-1]), fontsize=9)
     if path is not None:
-        figure.savefig(path, dpi=120)
+        figure.savefig(pathlib.Path(path).expanduser(), dpi=120)
     return figure
 
 

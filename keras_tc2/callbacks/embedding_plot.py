@@ -61,9 +61,9 @@ class EmbeddingPlot(EveryFewEpochs):
         chosen = np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES))
         self.images = images[chosen.astype(int)]
         self.labels = labels[chosen.astype(int)]
-        self.folder = None if folder is None else pathlib.Path(folder)
+        self.folder = None if folder is None else pathlib.Path(folder).expanduser()
         self.method = checks.one_of("method", method, PROJECTIONS)
-        self.log_dir = log_dir
+        self.log_dir = None if log_dir is None else pathlib.Path(log_dir).expanduser()
         self.seed = seed
         self.pictures: list[tuple[Figure, str]] = []
 

@@ -107,7 +107,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         allow_changes: bool = False,
     ) -> None:
         super().__init__()
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).expanduser()
         if every_steps is not None:
             checks.integer("every_steps", every_steps)
         self.every_steps = every_steps

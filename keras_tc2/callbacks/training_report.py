@@ -72,7 +72,7 @@ class TrainingReport(EveryFewEpochs):
         title: str = "Training report",
     ) -> None:
         super().__init__(every_epochs)
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
         self.pictures_of = list(pictures_of)
         self.settings = settings
         self.title = title

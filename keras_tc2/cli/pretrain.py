@@ -70,7 +70,7 @@ def run(values):
     chosen(values, "images", "output_dir")
     keras.config.set_dtype_policy(values.precision)
     keras.utils.set_random_seed(values.seed)
-    folder = pathlib.Path(values.output_dir)
+    folder = pathlib.Path(values.output_dir).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     images = data.load(
         values.images,

@@ -39,7 +39,8 @@ def read_settings(values, arguments):
 
 def _read(path):
     try:
-        content = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
+        text = pathlib.Path(path).expanduser().read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except OSError as error:
         raise flags.Error(f"There is no file {path}") from error
     except yaml.YAMLError as error:

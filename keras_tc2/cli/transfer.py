@@ -33,7 +33,7 @@ def define(values):
 def run(values):
     """Measures, prints the table, and writes the files."""
     chosen(values, "encoders", "datasets", "output_dir")
-    folder = pathlib.Path(values.output_dir)
+    folder = pathlib.Path(values.output_dir).expanduser()
     report = TransferReport.join(
         evaluate(
             encoder,

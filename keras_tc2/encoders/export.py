@@ -32,7 +32,7 @@ def export(encoder, path, *, format, input_dtype, tolerance):
             f"Only an encoder of fixed image size can be exported. This one has "
             f"{encoder.image_shape}."
         )
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     signature = [
         tf.TensorSpec((None, *encoder.image_shape), input_dtype, name="images")

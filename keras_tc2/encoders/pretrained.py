@@ -49,7 +49,7 @@ def save_pretrained(encoder, folder):
             "name (see `keras_tc2.encoders.register`). For your own use alone, "
             '`encoder.save("encoder.keras")` keeps it whole.'
         )
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
         # The network alone: a compiled encoder would add its optimizer.

@@ -27,7 +27,7 @@ def push_to_hub(published, repo_id, *, dry_run, contents, push):
         str, the URL of the commit, or the folder of a dry run.
     """
     if dry_run is not None:
-        folder = pathlib.Path(dry_run)
+        folder = pathlib.Path(dry_run).expanduser()
         if folder.exists() and any(folder.iterdir()):
             raise ValueError(
                 f"`dry_run` must be an empty or new folder. Received: {dry_run}"
@@ -86,16 +86,28 @@ def write_publication(
         )
     if pictures:
         (folder / files.PICTURES_FOLDER).mkdir()
+    shown = {}
     for picture in pictures:
-        shutil.copyfile(picture, folder / files.PICTURES_FOLDER / picture.name)
+        shown[_free_name(picture, shown)] = picture
+    for name, picture in shown.items():
+        shutil.copyfile(picture, folder / files.PICTURES_FOLDER / name)
     text = card_text(
         config,
         repo_id=repo_id,
         license=license,
         card_data=card_data,
         transfer_report=transfer_report,
-        pictures=[f"{files.PICTURES_FOLDER}/{picture.name}" for picture in pictures],
+        pictures=[f"{files.PICTURES_FOLDER}/{name}" for name in shown],
         weight_files=weight_files,
         classes=classes,
     )
     write_card(folder / files.CARD_FILE, text)
+
+
+def _free_name(path, taken):
+    """The name of a file, with a number behind it where others have that name."""
+    name, number = path.name, 1
+    while name in taken:
+        number += 1
+        name = f"{path.stem}_{number}{path.suffix}"
+    return name

@@ -65,7 +65,8 @@ class Publishable:
             license: str, an identifier of the Hub such as `"apache-2.0"`.
             card_data: dict of further metadata of the card.
             transfer_report: report of `keras_tc2.transfer.evaluate`, for the card.
-            pictures: paths of pictures, shown in the card.
+            pictures: paths of pictures, shown in the card; of two of one file name the
+                second is numbered.
             include_pretrainer: the pretrainer that holds this encoder: its projector
                 and calibrator are published beside it.
             safetensors: bool. Whether to add the weights as `model.safetensors`.

@@ -34,7 +34,7 @@ def save_classifier(classifier, folder):
     for name in classifier.classes or []:
         check_plain("classes", name)
     encoder_sha256 = save_pretrained(classifier.encoder, folder)
-    folder = pathlib.Path(folder, files.CLASSIFIER_FOLDER)
+    folder = pathlib.Path(folder, files.CLASSIFIER_FOLDER).expanduser()
     folder.mkdir(exist_ok=True)
     content = {
         "num_classes": classifier.head.num_classes,

@@ -70,7 +70,7 @@ def fetch_folder(
         "repo_id": repo_id,
         "revision": revision,
         "token": token,
-        "cache_dir": cache_dir,
+        "cache_dir": None if cache_dir is None else os.path.expanduser(cache_dir),
         "library_name": "keras_tc2",
         "library_version": __version__,
         "allow_patterns": list(wanted),

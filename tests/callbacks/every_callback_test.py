@@ -1,6 +1,7 @@
 """Every callback with every objective and both pretrainers, and without a trace."""
 
 import functools
+import pathlib
 import random
 
 import keras
@@ -98,6 +99,13 @@ class EveryCallbackTest(TestCase):
     def test_every_callback_is_here(self):
         names = {name.split("(")[0] for name in CALLBACKS}
         assert names == set(callbacks.__all__)
+
+    def test_the_home_folder(self):
+        home = pathlib.Path.home()
+        assert callbacks.ResumableCheckpoint("~/run").folder == home / "run"
+        assert callbacks.TrainingReport("~/a.html").path == home / "a.html"
+        plot = callbacks.EmbeddingPlot(IMAGES, LABELS, folder="~/a", log_dir="~/b")
+        assert (plot.folder, plot.log_dir) == (home / "a", home / "b")
 
     @pytest.mark.parametrize(("kind", "objective"), COMBINATIONS)
     def test_with_every_objective(self, kind, objective, tmp_path, server):  # noqa: F811

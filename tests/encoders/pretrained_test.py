@@ -60,6 +60,19 @@ class SavePretrainedTest(TestCase):
             "training": {"objective": "nt_xent", "steps": 3},
         }
 
+    def test_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        encoder = small_encoder()
+        encoder.save_pretrained("~/encoder")
+        assert from_pretrained("~/encoder").feature_dim == 4
+        encoders.Classifier(encoder, 2).save_pretrained("~/classifier")
+        assert encoders.Classifier.from_pretrained("~/classifier").head.num_classes == 2
+        (tmp_path / "a.png").write_bytes(b"picture")
+        encoder.push_to_hub("me/enc", dry_run="~/dry", pictures=["~/a.png"])
+        encoder.export("~/exported")
+        made = {"encoder", "classifier", "a.png", "dry", "exported"}
+        assert {path.name for path in tmp_path.iterdir()} == made
+
     def test_holds_no_optimizer(self, tmp_path):
         encoder = small_encoder()
         encoder.compile("adam", "mse")

@@ -189,6 +189,19 @@ class PushTest(TestCase):
         with pytest.raises(ValueError, match="`include_pretrainer` must be"):
             encoder.push_to_hub("me/e", include_pretrainer=True, dry_run=tmp_path / "d")
 
+    def test_pictures_of_one_name(self, encoder, tmp_path):
+        pictures = [tmp_path / name / "curve.png" for name in "abc"]
+        for picture in pictures:
+            picture.parent.mkdir()
+            picture.write_text(picture.parent.name)
+        dry = tmp_path / "dry"
+        encoder.push_to_hub("me/e", pictures=pictures, dry_run=dry)
+        card = (dry / "README.md").read_text()
+        names = ["curve.png", "curve_2.png", "curve_3.png"]
+        for name, content in zip(names, "abc", strict=True):
+            assert (dry / "pictures" / name).read_text() == content
+            assert f"(pictures/{name})" in card
+
     def test_missing_picture(self, encoder, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"no picture a\.png"):
             encoder.push_to_hub("me/e", pictures=["a.png"], dry_run=tmp_path / "d")

@@ -107,7 +107,7 @@ class FolderManifest:
             ValueError: if the file is not a manifest of this format.
         """
         try:
-            content = json.loads(pathlib.Path(path).read_text())
+            content = json.loads(pathlib.Path(path).expanduser().read_text())
             if content.pop("format") != FORMAT:
                 raise KeyError("format")
             for key in ("files", "sizes", "checksums"):

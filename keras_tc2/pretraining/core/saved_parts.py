@@ -100,7 +100,7 @@ class SavedPretrainer:
             )
         if encoder_sha256 is not None:
             content[ENCODER_KEY] = encoder_sha256
-        folder = pathlib.Path(folder)
+        folder = pathlib.Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         content["weights_sha256"] = save_weights(_parts(self), folder)
         write_config(folder, files.CONFIG_FILE, content)
