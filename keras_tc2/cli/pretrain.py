@@ -78,6 +78,10 @@ def run(values):
         data_dir=values.data_dir,
         image_size=values.image_size,
     )
+    if images.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+        # TFRecords: they are read once more, since the schedule needs the steps.
+        number = tf.data.experimental.assert_cardinality(sum(1 for _ in images))
+        images = data.ImageDataset(images.apply(number))
     image_shape = tuple(images.element_spec.shape)
     if None in image_shape:
         raise ValueError("The images differ in size: give --image_size.")
@@ -136,6 +140,11 @@ def _pretrainer(image_shape, augmentation, values):
         arguments = json.loads(values.encoder_arguments)
     except json.JSONDecodeError as error:
         raise ValueError(f"--encoder_arguments must be JSON: {error}") from error
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            "--encoder_arguments must be a JSON object, '{\"width\": 32}'. Received: "
+            f"{values.encoder_arguments}"
+        )
     encoder = encoders.create(values.encoder, input_shape=image_shape, **arguments)
     layers.synchronize(encoder)
     projector = layers.ProjectionHead(synchronized=True)

@@ -3,6 +3,8 @@
 keras-tc2 report --reports=a/report.json,b/report.json --output=all.html
 """
 
+import pathlib
+
 from absl import flags
 
 from keras_tc2.cli.settings import chosen
@@ -24,9 +26,17 @@ def define(values):
 def run(values):
     """Joins, prints the table, and writes the page."""
     chosen(values, "reports", "output")
-    report = TransferReport.join(
-        TransferReport.from_json(path) for path in values.reports
-    )
-    report.to_html(values.output, reference=values.reference)
+    report = TransferReport.join(map(_read, values.reports))
+    report.to_html(pathlib.Path(values.output).expanduser(), reference=values.reference)
     print(report.to_markdown())
     print(f"The page is {values.output}.")
+
+
+def _read(path):
+    """The report in a file."""
+    try:
+        return TransferReport.from_json(pathlib.Path(path).expanduser())
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no `report.json` of `keras-tc2 transfer`: {error}"
+        ) from error

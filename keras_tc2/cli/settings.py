@@ -1,5 +1,6 @@
 """Flags from a command line, and from a YAML file in their place."""
 
+import json
 import pathlib
 
 import yaml
@@ -10,6 +11,8 @@ from keras_tc2 import checks
 
 def read_settings(values, arguments):
     """Parses flags; what a `--config` file says holds where no flag is given.
+
+    A key without a value leaves the flag at its default.
 
     Args:
         values: `absl.flags.FlagValues` with the flags of a command.
@@ -30,11 +33,16 @@ def read_settings(values, arguments):
         if name not in values or name == "config":
             hint = checks.did_you_mean(name, list(values))
             raise flags.Error(f"{values['config'].value}: no flag {name!r}.{hint}")
-        if name not in given:
-            if isinstance(value, list):
-                value = ",".join(map(str, value))
-            values[name].parse(str(value))
+        if name not in given and value is not None:
+            values[name].parse(_as_flag(value))
     return rest
+
+
+def _as_flag(value):
+    """A value of YAML as a command line would give it."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _read(path):
@@ -43,7 +51,7 @@ def _read(path):
         content = yaml.safe_load(text)
     except OSError as error:
         raise flags.Error(f"There is no file {path}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise flags.Error(f"{path} is no YAML file: {error}") from error
     if not isinstance(content, dict):
         raise flags.Error(f"{path} must hold `flag: value` lines")

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 import yaml
 
 import keras_tc2 as tc2
@@ -99,6 +100,41 @@ class MainTest(TestCase):
         path.write_text("epoch: 3")
         assert main(["pretrain", f"--config={path}"]) == 2
         assert "no flag 'epoch'. Did you mean 'epochs'" in capsys.readouterr().err
+
+    def test_records_by_a_file_of_settings(self, folder, tmp_path, monkeypatch):
+        """Keys without a value, a mapping in place of JSON, and the home folder."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+            for path in sorted(folder.glob("train/*/*.png")):
+                image = tf.train.BytesList(value=[path.read_bytes()])
+                features = {"image": tf.train.Feature(bytes_list=image)}
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+        settings = {**SETTINGS, "method": "ssl", "epochs": 1, "split": None}
+        settings |= {"data_dir": None, "encoder_arguments": {"widths": [5]}}
+        (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+        command = ["--config=~/settings.yaml", "--images=~/a.tfrecord"]
+        assert main(["pretrain", *command, "--output_dir=~/run"]) == 0
+        assert tc2.from_pretrained(tmp_path / "run" / "encoder").feature_dim == 5
+        assert not (tmp_path / "~").exists()
+
+    @pytest.mark.parametrize("content", ['{"loss": [1, 2]}', "[1]", "text"])
+    def test_a_file_that_is_no_report(self, content, tmp_path, capsys):
+        path = tmp_path / "history.json"
+        path.write_text(content)
+        assert main(["report", *flags(reports=path, output=tmp_path / "a.html")]) == 1
+        assert f"{path} is no `report.json`" in capsys.readouterr().err
+
+    def test_settings_that_are_no_text(self, tmp_path, capsys):
+        path = tmp_path / "settings.yaml"
+        path.write_bytes(b"\xff\xfe\xfa")
+        assert main(["pretrain", f"--config={path}"]) == 2
+        assert "is no YAML file" in capsys.readouterr().err
+
+    def test_arguments_of_an_encoder_that_are_a_list(self, folder, tmp_path, capsys):
+        settings = {**SETTINGS, "encoder_arguments": "[1]", "output_dir": tmp_path}
+        assert main(["pretrain", *flags(images=folder / "train", **settings)]) == 1
+        assert "must be a JSON object" in capsys.readouterr().err
 
     def test_help(self, capsys):
         assert main([]) == main(["--help"]) == main(["pretrain", "--help"]) == 0
