@@ -64,7 +64,9 @@ def evaluate(
             `((x_train, y_train), (x_test, y_test))`, arrays of images or of features,
             to a pair of `tf.data.Dataset`s of `(image, label)`, to a pair of split
             names, to a `transfer.VideoSet`, or to a dict from domain name to any of
-            these. A test dataset that is shuffled anew on every pass is measured
+            those pairs or to a dataset name. Classes that have names, as labels or as
+            `class_names`, are told apart by these, whatever each split numbers them. A
+            test dataset that is shuffled anew on every pass is measured
             right, but `TransferReport.compare` takes its images for others.
         protocols: a name or protocol object, such as `KNN(k=5)`, or a sequence of them.
             Defaults to `("knn", "linear")`.
@@ -113,18 +115,21 @@ def evaluate(
     channels = (image_shape_of(encoder) or (None,))[-1]
 
     def downstream_of(name, source):
-        if isinstance(source, dict):
-            parts = {key: downstream_of(key, part) for key, part in source.items()}
-            return DomainSet(name, parts)
         if isinstance(source, VideoSet):
             return Videos(name, source, encoder=encoder, seed=seed)
-        train, test = train_and_test(name, source, data_dir, channels)
-        downstream = Downstream(
-            name, encoder=encoder, train=train, test=test, extract=extract, seed=seed
-        )
-        if channels is not None and reads_files(name, source):
-            downstream.notes.append(f"read with the {channels} channels of the encoder")
-        return downstream
+        has_domains = isinstance(source, dict)
+        domains = source if has_domains else {name: source}
+        splits = train_and_test(name, domains, data_dir, channels)
+        parts = {
+            key: Downstream(
+                key, encoder=encoder, train=train, test=test, extract=extract, seed=seed
+            )
+            for key, (train, test) in splits.items()
+        }
+        for key, part in parts.items():
+            if channels is not None and reads_files(key, domains[key]):
+                part.notes.append(f"read with the {channels} channels of the encoder")
+        return DomainSet(name, parts) if has_domains else parts[name]
 
     downstreams = {name: downstream_of(name, part) for name, part in sources.items()}
     rows, notes, failures, feature_seconds = [], [], [], {}

@@ -249,6 +249,52 @@ class SourcesTest(TestCase):
         rows = zip(first.rows, second.rows, strict=True)
         assert all(a["value"] == b["value"] for a, b in rows)
 
+    def test_a_folder_whose_test_lacks_a_class(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for split, classes in (("train", "abc"), ("test", "bc")):
+            for name in classes:
+                (tmp_path / split / name).mkdir(parents=True)
+                for index in range(8):
+                    pixels = rng.integers(0, 40, (8, 8))
+                    rows = slice(2 * "abc".index(name), 2 * "abc".index(name) + 3)
+                    pixels[rows] += 200
+                    picture = PIL.Image.fromarray(pixels.astype("uint8"))
+                    picture.save(tmp_path / split / name / f"{index}.png")
+        report = transfer.evaluate(encoder(), str(tmp_path))
+        assert [row["value"] for row in report.rows] == [1.0, 1.0]
+        train, test = (
+            data.load(tmp_path, split, labels=True) for split in ("train", "test")
+        )
+        numbers = np.array([int(label) for _, label in test])
+        images = np.stack([image for image, _ in test])
+        with pytest.raises(ValueError, match=r"`class_names` differ.*'s'"):
+            sources = {"x": (train, test), "y": (train, (images, numbers))}
+            transfer.evaluate(encoder(), {"s": sources})
+
+    def test_domains_with_names_as_labels_are_numbered_together(self):
+        names = np.array(["cat", "dog", "fox"])
+        labels = np.arange(90) % 3
+        noise = np.random.default_rng(0).normal(size=(90, 6))
+        features = 6 * np.eye(6)[labels] + noise
+        without = labels > 0
+        plain = {
+            "photo": ((features, labels), (features, labels)),
+            "sketch": ((features[without], labels[without]),) * 2,
+        }
+        named = {
+            domain: tuple((x, names[y]) for x, y in pair)
+            for domain, pair in plain.items()
+        }
+        every = ("out_of_distribution", "knn")
+        first, second = (
+            transfer.evaluate(None, {"s": sources}, protocols=every)
+            for sources in (plain, named)
+        )
+        # Sketches have no cats: little else of the photos is wrong.
+        assert first.value("s", "out_of_distribution_photo") > 0.5
+        for a, b in zip(first.rows, second.rows, strict=True):
+            assert a["value"] == b["value"]
+
     def test_labels_may_be_a_column(self):
         train, test = blobs(60), blobs(30, seed=1)
         every = ("knn", "linear", "few_shot", "clustering", "retrieval")

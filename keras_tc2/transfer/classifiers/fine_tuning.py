@@ -21,6 +21,7 @@ from keras_tc2.transfer.classifiers.domain_adversarial import (
     with_targets,
 )
 from keras_tc2.transfer.classifiers.frozen_layers import freeze_first_layers
+from keras_tc2.transfer.features.class_numbers import with_one_numbering
 from keras_tc2.transfer.features.extraction import (
     FeatureExtractor,
     extract_features,
@@ -28,7 +29,10 @@ from keras_tc2.transfer.features.extraction import (
     resolved,
 )
 from keras_tc2.transfer.features.held_out import held_out_part
-from keras_tc2.transfer.features.labelled_features import checked_labels
+from keras_tc2.transfer.features.labelled_features import (
+    check_same_kind,
+    checked_labels,
+)
 
 # The least steps of an epoch, so that a handful of images still train a head.
 MIN_STEPS = 20
@@ -65,7 +69,7 @@ def fine_tune(
         train: `(images, labels)` arrays, labels `(N,)` or `(N, 1)`, numbers or names;
             or an unbatched `tf.data.Dataset` of `(image, label)`, which is held in
             memory. Images as the encoder takes them.
-        test: the same.
+        test: the same. Where both have `class_names`, test is numbered as train is.
         epochs: int. At most so many. Defaults to `20`.
         batch_size: int. Defaults to `128`.
         learning_rate: float. Adam's, for the head. Defaults to `1e-3`.
@@ -108,7 +112,10 @@ def fine_tune(
     checks.integer("num_frozen_layers", num_frozen_layers, at_least=0)
     checks.integer("patience", patience, at_least=0)
     checks.non_negative("adversarial_weight", adversarial_weight)
-    train, test = in_one_order(as_dataset(train)), as_dataset(test)
+    train, test = with_one_numbering(
+        "train and test", [as_dataset(train), as_dataset(test)]
+    )
+    train = in_one_order(train)
     if target_images is not None:
         checks.positive("encoder_learning_rate_factor", encoder_learning_rate_factor)
         target_images = target_dataset(target_images, train)
@@ -183,9 +190,9 @@ def fine_tune(
     )
     logits, test_labels = FeatureExtractor(model)(test, batch_size=batch_size)
     predictions = classes[np.argmax(logits, axis=1)]
-    correct = predictions == checked_labels(
-        test_labels, len(predictions), name="test_labels"
-    )
+    test_labels = checked_labels(test_labels, len(predictions), name="test_labels")
+    check_same_kind(labels, test_labels)
+    correct = predictions == test_labels
     return {
         "accuracy": float(np.mean(correct)),
         "predictions": predictions,

@@ -8,8 +8,8 @@ def checked(train_features, train_labels, test_features, test_labels):
 
     Raises:
         ValueError: if features are not `(N, D)`, a split is empty, features and
-            labels differ in number, the splits differ in `D`, a feature is NaN or
-            infinite, or train holds fewer than two classes.
+            labels differ in number, the splits differ in `D` or in whether labels are
+            names, a feature is NaN or infinite, or train holds fewer than two classes.
     """
     train_features, train_labels = _split("train", train_features, train_labels)
     test_features, test_labels = _split("test", test_features, test_labels)
@@ -19,6 +19,7 @@ def checked(train_features, train_labels, test_features, test_labels):
             f"{train_features.shape[1]} (train) and {test_features.shape[1]} (test). "
             "Extract both with the same encoder."
         )
+    check_same_kind(train_labels, test_labels)
     if len(np.unique(train_labels)) < 2:
         raise ValueError(
             "`train_labels` must hold at least two classes. Received only "
@@ -63,6 +64,19 @@ def checked_labels(labels, num_images, *, name="labels"):
     if labels.dtype.kind in "OS":
         labels = np.array([x.decode() if isinstance(x, bytes) else x for x in labels])
     return labels
+
+
+def check_same_kind(train_labels, test_labels):
+    """Raises `ValueError` if labels are names in the one and numbers in the other."""
+    kinds = [
+        "names" if labels.dtype.kind == "U" else "numbers"
+        for labels in (train_labels, test_labels)
+    ]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            "Labels of train and test must be both names or both numbers. Received: "
+            f"{kinds[0]} in train, {kinds[1]} in test"
+        )
 
 
 def _split(split, features, labels):

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import data
+from keras_tc2.transfer.features.class_numbers import with_one_numbering
 from keras_tc2.transfer.features.labelled_features import checked_labels
 
 
@@ -42,25 +43,37 @@ def named_sources(datasets):
     return dict(pairs)
 
 
-def train_and_test(name, source, data_dir, channels):
-    """The two splits of one source.
+def train_and_test(name, sources, data_dir, channels):
+    """The two splits of each source, classes that have names numbered alike in all.
 
     Args:
-        name: str, for messages.
-        source: a dataset that `keras_tc2.data.load` knows, with splits `"train"` and
-            `"test"`; a pair of split names of the dataset `name`; or a pair
-            `(train, test)` of `(images, labels)` arrays, or of unbatched datasets of
-            `(image, label)`. Labels of arrays may be names.
+        name: str, the dataset that they are together, for messages.
+        sources: dict from name to source: a dataset that `keras_tc2.data.load` knows,
+            with splits `"train"` and `"test"`; a pair of split names of the dataset of
+            that name; or a pair `(train, test)` of `(images, labels)` arrays, or of
+            unbatched datasets of `(image, label)`. Labels of arrays may be names.
         data_dir: folder of prepared datasets, or None.
         channels: int or None. What image files are read as.
 
     Returns:
-        Two items, each an unbatched `tf.data.Dataset` of `(image, label)` or, where
-        the arrays are features already, a pair of arrays `(N, D)` and `(N,)`.
+        Dict from name to two items, each an unbatched `tf.data.Dataset` of
+        `(image, label)` or, where the arrays are features already, a pair of arrays
+        `(N, D)` and `(N,)`.
 
     Raises:
-        ValueError: if the source is none of these.
+        ValueError: if a source is none of these.
     """
+    splits = [
+        split
+        for key, source in sources.items()
+        for split in _splits(key, source, data_dir, channels)
+    ]
+    numbered = map(_as_dataset, with_one_numbering(name, splits))
+    return {key: (next(numbered), next(numbered)) for key in sources}
+
+
+def _splits(name, source, data_dir, channels):
+    """Train and test, each as `_split` gives it."""
     if isinstance(source, str):
         source, name = ("train", "test"), source
     if not isinstance(source, tuple | list) or len(source) != 2 or _is_array(source[0]):
@@ -69,8 +82,7 @@ def train_and_test(name, source, data_dir, channels):
             "`((x_train, y_train), (x_test, y_test))`; of images that are not divided, "
             f"keep some for the test. Received: {_described(source)}"
         )
-    splits = [_split(name, part, data_dir, channels) for part in source]
-    return tuple(_as_dataset(*part) for part in _with_numbers(name, splits))
+    return [_split(name, part, data_dir, channels) for part in source]
 
 
 def reads_files(name, source):
@@ -81,14 +93,12 @@ def reads_files(name, source):
 
 
 def _split(name, part, data_dir, channels):
-    """A dataset of `(image, label)`, alone in a tuple, or `(images, labels)` arrays."""
+    """A dataset of `(image, label)`, or a pair of arrays."""
     if isinstance(part, str):
         if not reads_files(name, (part,)):
             # What is not a file has channels of its own, which `adapt` converts.
             channels = None
-        return (
-            data.load(name, part, labels=True, data_dir=data_dir, channels=channels),
-        )
+        return data.load(name, part, labels=True, data_dir=data_dir, channels=channels)
     if isinstance(part, tf.data.Dataset):
         spec = part.element_spec
         if not isinstance(spec, tuple) or len(spec) != 2:
@@ -100,7 +110,7 @@ def _split(name, part, data_dir, channels):
                 f"Labels of dataset {name!r} are text: number the classes, say by a "
                 "`tf.lookup.StaticHashTable`. Only arrays may have names as labels."
             )
-        return (part,)
+        return part
     if not isinstance(part, tuple | list) or len(part) != 2:
         raise ValueError(
             f"Each split of dataset {name!r} must be a pair of images (or features) "
@@ -115,29 +125,11 @@ def _split(name, part, data_dir, channels):
     return images, checked_labels(labels, len(images), name=f"labels of {name}")
 
 
-def _with_numbers(name, splits):
-    """The splits with the classes that have names numbered in the order of these."""
-    labels = [split[1] for split in splits if len(split) == 2]
-    named = [array.dtype.kind in "OSU" for array in labels]
-    if not any(named):
-        return splits
-    if not all(named) or len(labels) < len(splits):
-        raise ValueError(
-            f"Dataset {name!r} has names as labels in one split and numbers in the "
-            "other: give both the same."
-        )
-    classes = sorted({str(label) for array in labels for label in array})
-    numbers = {label: number for number, label in enumerate(classes)}
-    return [
-        (images, np.array([numbers[str(label)] for label in array]))
-        for images, array in splits
-    ]
-
-
-def _as_dataset(images, labels=None):
+def _as_dataset(split):
     """What a protocol reads: features stay arrays, images become a dataset."""
-    if labels is None or images.ndim == 2:
-        return images if labels is None else (images, labels)
+    if isinstance(split, tf.data.Dataset) or split[0].ndim == 2:
+        return split
+    images, labels = split
     if images.ndim == 3:
         images = images[..., None]
     return tf.data.Dataset.from_tensor_slices((images, labels))

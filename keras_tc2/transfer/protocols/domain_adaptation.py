@@ -6,8 +6,10 @@ from typing import Any
 
 import keras
 
+from keras_tc2 import data
 from keras_tc2.annotations import PathLike
 from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune
+from keras_tc2.transfer.features.class_numbers import with_one_numbering
 from keras_tc2.transfer.protocols.out_of_distribution import domain_scores, domains_of
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
@@ -63,15 +65,19 @@ def adapt_to_domains(
         raise ValueError(
             f"Domain adaptation needs at least two domains. Received: {list(domains)}"
         )
-    splits = {
-        name: (as_dataset(train), test) for name, (train, test) in domains.items()
-    }
+    splits = with_one_numbering(
+        "domains", [as_dataset(part) for pair in domains.values() for part in pair]
+    )
+    names = getattr(splits[0], "class_names", None)
+    numbered = iter(splits)
+    pairs = {name: (next(numbered), next(numbered)) for name in domains}
     results = {}
-    for left_out, (target, test) in splits.items():
-        sources = [train for name, (train, _) in splits.items() if name != left_out]
+    for left_out, (target, test) in pairs.items():
+        sources = [train for name, (train, _) in pairs.items() if name != left_out]
+        train = functools.reduce(lambda a, b: a.concatenate(b), sources)
         results[left_out] = fine_tune(
             encoder,
-            functools.reduce(lambda a, b: a.concatenate(b), sources),
+            data.ImageDataset(train, class_names=names),
             test,
             target_images=target if adversarial else None,
             seed=seed,

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
-from keras_tc2 import encoders, transfer
+from keras_tc2 import data, encoders, transfer
 from keras_tc2.transfer.classifiers.domain_adversarial import (
     DomainAdversarial,
     reversal_factor,
@@ -191,6 +191,31 @@ class DomainAdaptationTest(TestCase):
             expected["model"].head.dense.kernel,
             rtol=1e-4,
         )
+
+    def test_domains_that_number_their_classes_differently(self):
+        names = np.array(["ant", "bee"])
+        options = {"fine_tuning": {"epochs": 2}, "adversarial": False}
+        plain = {
+            domain: tuple(
+                ((64 + 40 * images).clip(0, 255).astype("uint8"), labels)
+                for images, labels in pair
+            )
+            for domain, pair in self.domains("photo", "sketch").items()
+        }
+        named = {
+            domain: tuple(
+                data.load(images, labels=names[labels], class_names=order)
+                for images, labels in pair
+            )
+            for (domain, pair), order in zip(
+                plain.items(), (["ant", "bee"], ["none", "bee", "ant"]), strict=True
+            )
+        }
+        expected = transfer.adapt_to_domains(encoder(), plain, **options)
+        found = transfer.adapt_to_domains(encoder(), named, **options)
+        for domain in plain:
+            assert found[domain]["accuracy"] == expected[domain]["accuracy"]
+            assert found[domain]["model"].classes == ["ant", "bee"]
 
     def test_labels_of_the_domain_that_is_left_out_are_not_used(self):
         domains, options = self.domains("photo", "sketch"), {"epochs": 2}

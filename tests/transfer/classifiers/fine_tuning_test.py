@@ -179,6 +179,24 @@ class FineTuneTest(TestCase):
         with pytest.raises(ValueError, match=r"`test_labels`.*\(20, 2\)"):
             self.tune(encoder(), test=(more, np.eye(2)[others]))
 
+    def test_test_is_numbered_by_the_names_of_train(self):
+        names = np.array(["bright", "dark"])
+        train, test = (
+            data.load(images, labels=names[labels], class_names=order)
+            for (images, labels), order in (
+                (bright_and_dark(60), ["dark", "bright"]),
+                (bright_and_dark(30, seed=1), ["bright", "none", "dark"]),
+            )
+        )
+        options = {"epochs": 8, "batch_size": 16}
+        result = self.tune(encoder(), train=train, test=test, **options)
+        assert result["accuracy"] > 0.9
+        np.testing.assert_array_equal(result["classes"], [0, 1])
+        assert result["model"].classes == ["dark", "bright"]
+        images, labels = bright_and_dark(20)
+        with pytest.raises(ValueError, match="numbers in train, names in test"):
+            self.tune(encoder(), test=(images, names[labels]))
+
     def test_errors(self):
         with pytest.raises(ValueError, match="epochs"):
             self.tune(encoder(), epochs=0)

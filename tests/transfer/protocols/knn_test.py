@@ -96,6 +96,10 @@ class KNNTest(TestCase):
         self.assert_close(knn_accuracy(*train, *test, k=20), expected)
         assert 0 <= knn_accuracy(*train, *test, temperature=1e-6) <= 1
 
+    def test_names_in_one_split_alone(self):
+        with pytest.raises(ValueError, match="names in train, numbers in test"):
+            knn_accuracy(np.eye(2), ["a", "b"], np.eye(2), [0, 1])
+
     def test_labels_may_be_words(self):
         train, test = blobs(60, seed=1), blobs(40, seed=2)
         names = np.array(["cat", "dog", "eel"])
