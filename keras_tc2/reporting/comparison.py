@@ -8,9 +8,11 @@ import numpy as np
 from keras_tc2.annotations import Figure, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
 from keras_tc2.reporting.measures import measurement_name
+from keras_tc2.reporting.report_table import row_key
 
 # Resamples drawn at once, so that memory does not grow with their number.
 RESAMPLES_AT_ONCE = 50
+MEAN_ACCURACY = "mean accuracy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Comparison:
 
     Attributes:
         first, second: names of the two encoders.
-        differences: list of `Difference`, one a dataset and protocol.
+        differences: list of `Difference`, one a dataset, protocol and metric.
         overall: `Difference` of the mean over those that are accuracies.
         num_averaged: int. How many those are.
         confidence: float. Coverage of the intervals.
@@ -72,7 +74,8 @@ class Comparison:
         overall, percent = self.overall, f"{100 * self.confidence:g} %"
         seeds = len(overall.per_seed)
         interval = overall.seed_interval or overall.image_interval
-        over = f"in the mean of {self.num_averaged} accuracies"
+        what = "accuracies" if overall.name == MEAN_ACCURACY else "measurements"
+        over = f"in the mean of {self.num_averaged} {what}"
         if len(self.differences) == 1:
             over = f"on {self.differences[0].name}"
         size = f"{100 * abs(overall.mean):.2f} points"
@@ -175,7 +178,7 @@ def compare(first, second, *, confidence, num_resamples, seed):
     pairs = _pairs(first, second)
     generator = np.random.default_rng(seed)
     differences = []
-    for (dataset, _), rows in pairs.items():
+    for (dataset, *_), rows in pairs.items():
         per_seed = [float(a["value"] - b["value"]) for a, b in rows]
         images = _image_differences(rows)
         interval = None
@@ -198,31 +201,31 @@ def compare(first, second, *, confidence, num_resamples, seed):
 
 
 def _pairs(first, second):
-    """`{(dataset, protocol): [(row, row) for each common seed]}`."""
-    others = {
-        (row["dataset"], row["protocol"], row["seed"]): row for row in second.rows
-    }
+    """`{(dataset, protocol, metric): [(row, row) for each common seed]}`."""
+    others = {row_key(row): row for row in second.rows}
     pairs = {}
     for row in first.rows:
-        other = others.get((row["dataset"], row["protocol"], row["seed"]))
-        if other is not None:
-            pairs.setdefault((row["dataset"], row["protocol"]), []).append((row, other))
+        key = row_key(row)
+        if key in others:
+            *measurement, _ = key
+            pairs.setdefault(tuple(measurement), []).append((row, others[key]))
     if not pairs:
         raise ValueError(
-            "The reports share no dataset, protocol and seed, so nothing is paired."
+            "The reports share no dataset, protocol, metric and seed, so nothing is "
+            "paired."
         )
     return pairs
 
 
 def _overall(pairs, confidence, num_resamples, generator):
-    """The mean over datasets and protocols; images are resampled dataset by dataset.
+    """The mean over measurements; images are resampled dataset by dataset.
 
     Only accuracies are averaged, unless there are none.
     """
     accuracies = {
         key: rows for key, rows in pairs.items() if rows[0][0]["metric"] == "accuracy"
     }
-    pairs, name = (accuracies, "mean accuracy") if accuracies else (pairs, "mean")
+    pairs, name = (accuracies, MEAN_ACCURACY) if accuracies else (pairs, "mean")
     by_seed = {}
     for rows in pairs.values():
         for row, other in rows:
@@ -234,7 +237,7 @@ def _overall(pairs, confidence, num_resamples, generator):
         if len(differences) == len(pairs)
     ]
     by_dataset = {}
-    for (dataset, _), rows in pairs.items():
+    for (dataset, *_), rows in pairs.items():
         by_dataset.setdefault(dataset, []).append(_image_differences(rows))
     image_interval = None
     if all(images is not None for rows in by_dataset.values() for images in rows):

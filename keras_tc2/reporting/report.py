@@ -10,6 +10,7 @@ import numpy as np
 from keras_tc2 import checks
 from keras_tc2.annotations import Figure, PathLike
 from keras_tc2.reporting.markdown_table import markdown_table
+from keras_tc2.reporting.report_table import TEXT_COLUMNS, report_table, row_key
 
 if TYPE_CHECKING:
     from keras_tc2.reporting.comparison import Comparison
@@ -80,7 +81,7 @@ class TransferReport:
         """One report with the rows of several, such as several encoders or seeds.
 
         Settings that differ are kept one beside the other. An encoder that has the
-        name, dataset, protocol and seed of one before it is another: it becomes
+        name, dataset, protocol, metric and seed of one before it is another: it becomes
         `"name (2)"`.
         """
         rows: list[dict[str, Any]] = []
@@ -110,15 +111,30 @@ class TransferReport:
         return list(dict.fromkeys(row["encoder"] for row in self.rows))
 
     def value(
-        self, dataset: str, protocol: str, *, encoder: str | None = None
+        self,
+        dataset: str,
+        protocol: str,
+        *,
+        encoder: str | None = None,
+        metric: str | None = None,
     ) -> float:
         """The value of one row in [0, 1], averaged over seeds; its metric says of what.
 
         Raises:
-            ValueError: if there is no such row, or several encoders have one and
-                `encoder` does not say which.
+            ValueError: if there is no such row, or rows differ in encoder or metric and
+                `encoder` or `metric` does not say which.
         """
-        rows = self._rows_of(dataset, protocol, encoder)
+        rows = [
+            row
+            for row in self._rows_of(dataset, protocol, encoder)
+            if metric in (None, row["metric"])
+        ]
+        if len({row["metric"] for row in rows}) != 1:
+            metrics = self._metrics(dataset, protocol, encoder)
+            raise ValueError(
+                f"The protocol {protocol!r} measures {metrics}: say by `metric=` which "
+                f"of them. Received: metric={metric!r}"
+            )
         return float(np.mean([row["value"] for row in rows]))
 
     def accuracy(
@@ -129,13 +145,17 @@ class TransferReport:
         Raises:
             ValueError: as `value`, or if the row holds another measure.
         """
-        rows = self._rows_of(dataset, protocol, encoder)
-        if rows[0]["metric"] != "accuracy":
+        metrics = self._metrics(dataset, protocol, encoder)
+        if "accuracy" not in metrics:
             raise ValueError(
-                f"The protocol {protocol!r} measures {rows[0]['metric']!r}, not "
-                f"accuracy: take `report.value({dataset!r}, {protocol!r})`."
+                f"The protocol {protocol!r} measures {', '.join(map(repr, metrics))}, "
+                f"not accuracy: take `report.value({dataset!r}, {protocol!r})`."
             )
-        return self.value(dataset, protocol, encoder=encoder)
+        return self.value(dataset, protocol, encoder=encoder, metric="accuracy")
+
+    def _metrics(self, dataset, protocol, encoder):
+        rows = self._rows_of(dataset, protocol, encoder)
+        return sorted({row["metric"] for row in rows})
 
     def _rows_of(self, dataset, protocol, encoder):
         found = [
@@ -193,8 +213,6 @@ class TransferReport:
 
         ± is the standard deviation over seeds, or over draws for a single seed.
         """
-        from keras_tc2.reporting.report_table import TEXT_COLUMNS, report_table
-
         header, rows = report_table(self)
         table = markdown_table(header, rows, num_text_columns=TEXT_COLUMNS)
         notes = "".join(f"\n- {note}" for note in self.notes)
@@ -263,9 +281,9 @@ class TransferReport:
     ) -> "Comparison":
         """This report's encoder minus another's, paired.
 
-        Rows are paired by dataset, protocol and seed. Test images are the same on
-        both sides, so their differences are resampled together; several seeds (reports
-        of several runs, joined) give an interval over training as well.
+        Rows are paired by dataset, protocol, metric and seed. Test images are the same
+        on both sides, so their differences are resampled together; several seeds
+        (reports of several runs, joined) give an interval over training as well.
 
         Args:
             other: `TransferReport` of one encoder; so must this be.
@@ -289,11 +307,11 @@ class TransferReport:
         )
 
     def pairs_with(self, other: "TransferReport") -> bool:
-        """Whether the two share a dataset, protocol and seed, which `compare` needs."""
+        """Whether they share a dataset, protocol, metric and seed, for `compare`."""
         return not self._keys().isdisjoint(other._keys())
 
     def _keys(self):
-        return {(row["dataset"], row["protocol"], row["seed"]) for row in self.rows}
+        return {row_key(row) for row in self.rows}
 
     def __str__(self) -> str:
         """The Markdown table."""
@@ -327,7 +345,7 @@ def _names_beside(rows, report):
 
 
 def _key(row, encoder):
-    return encoder, row["dataset"], row["protocol"], row["seed"]
+    return encoder, *row_key(row)
 
 
 def _merged(first, second):

@@ -55,7 +55,7 @@ def _differences(report, reference):
             continue
         other = report.only(name)
         if not other.pairs_with(base):
-            text = f"{name} and {reference} share no dataset, protocol and seed."
+            text = f"{name} and {reference} share no measurement and seed."
             yield html_page.paragraph(text)
             continue
         comparison = other.compare(base)
@@ -66,7 +66,7 @@ def _differences(report, reference):
             header,
             rows,
             numeric=range(1, len(header)),
-            caption="Paired by dataset, protocol, seed and test image.",
+            caption="Paired by dataset, protocol, measure, seed and test image.",
         )
         yield html_page.picture(
             comparison.plot(), f"{name} minus {reference}, with the same intervals."

@@ -37,9 +37,14 @@ def measurements(report):
     """`{(dataset, protocol, metric): rows}`, in order of appearance."""
     found = {}
     for row in report.rows:
-        key = row["dataset"], row["protocol"], row["metric"]
-        found.setdefault(key, []).append(row)
+        *measurement, _ = row_key(row)
+        found.setdefault(tuple(measurement), []).append(row)
     return found
+
+
+def row_key(row):
+    """`(dataset, protocol, metric, seed)`: what no two rows of an encoder share."""
+    return row["dataset"], row["protocol"], row["metric"], row["seed"]
 
 
 def mean_and_spread(rows):

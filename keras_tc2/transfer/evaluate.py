@@ -1,5 +1,6 @@
 """Transfer in one call: an encoder, several datasets, several protocols, one report."""
 
+import collections
 import dataclasses
 import os
 import time
@@ -69,7 +70,7 @@ def evaluate(
             test dataset that is shuffled anew on every pass is measured
             right, but `TransferReport.compare` takes its images for others.
         protocols: a name or protocol object, such as `KNN(k=5)`, or a sequence of them.
-            Defaults to `("knn", "linear")`.
+            The rows of a second `KNN` are `"knn (2)"`. Defaults to `("knn", "linear")`.
         data_dir: folder of prepared datasets. Defaults to `None`, TFDS's own.
         cache_dir: folder. Features are kept there and found again by the content of
             encoder and images. Defaults to `None`, kept for this call alone.
@@ -135,13 +136,18 @@ def evaluate(
     rows, notes, failures, feature_seconds = [], [], [], {}
     first_error: Exception | None = None
     for name, downstream in downstreams.items():
-        found = []
+        found: list[str] = []
+        measured: collections.Counter[tuple[str, str]] = collections.Counter()
         for protocol in chosen:
             if verbose:
                 print(f"{name}: {type(protocol).__name__}", flush=True)
             shared = {"encoder": encoder_name, "dataset": name, "seed": seed}
             try:
-                rows += [{**shared, **row} for row in _rows(protocol, downstream)]
+                for row in _rows(protocol, downstream):
+                    measured[row["protocol"], row["metric"]] += 1
+                    number = measured[row["protocol"], row["metric"]]
+                    row["protocol"] = _numbered(row["protocol"], number)
+                    rows.append({**shared, **row})
             except Exception as error:
                 failures.append({**shared, **_failure(protocol, error)})
                 if first_error is None:
@@ -153,12 +159,16 @@ def evaluate(
         feature_seconds[name] = downstream.feature_seconds
     if first_error is not None and not rows:
         raise first_error
+    kinds = [type(protocol).__name__ for protocol in chosen]
     settings = {
         "keras_tc2": __version__,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "batch_size": batch_size,
-        "protocols": {type(protocol).__name__: protocol.options for protocol in chosen},
+        "protocols": {
+            _numbered(kind, 1 + kinds[:place].count(kind)): protocol.options
+            for place, (kind, protocol) in enumerate(zip(kinds, chosen, strict=True))
+        },
         "feature_seconds": {encoder_name: feature_seconds},
     }
     return TransferReport(rows, settings=settings, notes=notes, failures=failures)
@@ -175,6 +185,11 @@ def _extraction(encoder, batch_size, cache_dir, verbose):
     if cache_dir is None:
         return extract
     return FeatureCache(cache_dir, extract=extract, encoder=encoder)
+
+
+def _numbered(name, number):
+    """The name of the first of its kind, and `"name (2)"` of the second."""
+    return name if number == 1 else f"{name} ({number})"
 
 
 def _failure(protocol, error):

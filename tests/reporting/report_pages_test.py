@@ -82,7 +82,7 @@ class ReportPagesTest(TestCase):
             report.to_html(reference="other")
         second.rows = [{**row, "seed": 7} for row in second.rows]
         apart = transfer.TransferReport.join([first, second]).to_html()
-        assert "share no dataset, protocol and seed" in apart
+        assert "share no measurement and seed" in apart
 
     def test_picture_of_differences(self, tmp_path):
         report = joined_report()

@@ -449,6 +449,44 @@ class ReportTest(TestCase):
         with pytest.raises(ValueError, match="measures 'nmi', not accuracy"):
             report.accuracy("d", "p")
 
+    def test_measures_of_one_protocol_stay_apart(self):
+        rows = [
+            {
+                "encoder": name,
+                "dataset": "d",
+                "protocol": "p",
+                "metric": metric,
+                "value": value,
+            }
+            for name, values in (("a", (0.5, 0.9)), ("b", (0.6, 0.7)))
+            for metric, value in zip("jf", values, strict=True)
+        ]
+        first, second = (transfer.TransferReport(rows[i : i + 2]) for i in (0, 2))
+        assert first.value("d", "p", metric="f") == 0.9
+        with pytest.raises(ValueError, match=r"\['f', 'j'\]: say by `metric=`"):
+            first.value("d", "p")
+        with pytest.raises(ValueError, match="Received: metric='k'"):
+            first.value("d", "p", metric="k")
+        comparison = first.compare(second)
+        self.assert_close([d.mean for d in comparison.differences], [-0.1, 0.2])
+        assert all(len(row.per_seed) == 1 for row in comparison.differences)
+        assert "in the mean of 2 measurements" in comparison.finding
+        only_f = transfer.TransferReport(rows[3:])
+        assert not transfer.TransferReport(rows[:1]).pairs_with(only_f)
+        assert len(first.compare(only_f).differences) == 1
+        assert transfer.TransferReport.join([only_f, only_f]).encoders == ["b", "b (2)"]
+        halves = [transfer.TransferReport([row]) for row in rows[:2]]
+        assert transfer.TransferReport.join(halves).encoders == ["a"]
+
+    def test_protocols_of_one_kind_stay_apart(self):
+        train, test = blobs(60), blobs(30, seed=1)
+        protocols = [transfer.KNN(k=1), "linear", transfer.KNN(k=30)]
+        report = transfer.evaluate(None, {"blobs": (train, test)}, protocols=protocols)
+        for name, k in (("knn", 1), ("knn (2)", 30)):
+            expected = transfer.knn_accuracy(*train, *test, k=k)
+            assert report.accuracy("blobs", name) == expected
+        assert report.settings["protocols"]["KNN (2)"]["k"] == 30
+
     def test_encoders_of_one_name_stay_apart(self):
         first, second = self.report(encoder_name="a"), self.report(encoder_name="a")
         joined = transfer.TransferReport.join([first, second, second])
