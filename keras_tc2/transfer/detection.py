@@ -6,6 +6,7 @@ import keras
 
 from keras_tc2 import checks
 from keras_tc2.keras_cv_models import keras_cv_class
+from keras_tc2.transfer.features.feature_maps import channel_normalization
 
 # RetinaNet builds on three maps of the backbone and adds two coarser ones.
 LEVELS = ("P3", "P4", "P5")
@@ -64,6 +65,9 @@ def detector(
     size = encoder.image_shape[:2] if image_size is None else image_size
     size = (size, size) if isinstance(size, int) else tuple(size)
     strides = pyramid_strides(backbone, size)
+    normalization = channel_normalization(encoder.network)
+    if normalization is not None:
+        backbone = NormalizedMaps(normalization, _maps(backbone))
     anchors = keras_cv_class("AnchorGenerator")(
         bounding_box_format=bounding_box_format,
         strides=strides,
@@ -78,6 +82,46 @@ def detector(
         bounding_box_format=bounding_box_format,
         anchor_generator=anchors,
     )
+
+
+@keras.saving.register_keras_serializable(package="keras_tc2")
+class NormalizedMaps(keras.Model):
+    """The maps of a backbone behind the channel normalization of its encoder.
+
+    A backbone for RetinaNet, since that of an encoder takes normalized images.
+
+    Args:
+        normalization: `keras.layers.Layer`.
+        maps: `keras.Model` from normalized images to a dict from level to map.
+    """
+
+    def __init__(self, normalization, maps, **kwargs):
+        images = keras.Input(maps.inputs[0].shape[1:], name="images")
+        found = maps(normalization(images))
+        outputs = {
+            level: keras.layers.Identity(name=level)(found[level]) for level in LEVELS
+        }
+        super().__init__(images, outputs, **kwargs)
+        self.pyramid_level_inputs = {level: level for level in LEVELS}
+        self._normalization = normalization
+        self._maps = maps
+
+    def get_config(self):
+        """The constructor arguments."""
+        return {
+            "normalization": keras.saving.serialize_keras_object(self._normalization),
+            "maps": keras.saving.serialize_keras_object(self._maps),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The model that `get_config` described."""
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("normalization", "maps")
+        }
+        return cls(**{**config, **parts})
 
 
 def pyramid_strides(backbone, size):
@@ -98,6 +142,13 @@ def pyramid_strides(backbone, size):
             f"Received: image_size={size}"
         )
     return [*strides, 2 * strides[-1], 4 * strides[-1]]
+
+
+def _maps(backbone):
+    """A model from what the backbone takes to a dict from level to map."""
+    names = backbone.pyramid_level_inputs
+    maps = {level: backbone.get_layer(names[level]).output for level in LEVELS}
+    return keras.Model(backbone.inputs, maps)
 
 
 def _stride(backbone, level):

@@ -33,6 +33,26 @@ class DetectorTest(TestCase):
         found = detector.predict(images, verbose=0)
         assert found["boxes"].shape[0] == 2
 
+    def test_channels_are_normalized_as_the_encoder_does(self):
+        encoder = tc2.encoders.create(
+            "resnet18",
+            input_shape=(32, 32, 3),
+            width=4,
+            channel_mean=[0.4, 0.5, 0.6],
+            channel_std=[0.2, 0.25, 0.3],
+        )
+        detector = transfer.detector(encoder, num_classes=1)
+        images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")
+        found = detector.feature_extractor(encoder.preprocess(images), training=False)
+        backbone = encoder.backbone
+        layers = [backbone.get_layer(x) for x in backbone.pyramid_level_inputs.values()]
+        maps = keras.Model(backbone.inputs, [layer.output for layer in layers])
+        normalized = (images / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.25, 0.3]
+        for level, expected in zip(
+            ("P3", "P4", "P5"), maps(normalized, training=False)[1:], strict=True
+        ):
+            self.assert_close(found[level], expected, rtol=1e-4, atol=1e-5)
+
     def test_anchors_match_objects_of_their_size(self):
         encoder = tc2.encoders.create("resnet18", input_shape=(32, 32, 1), width=8)
         images = np.zeros((1, 32, 32, 1), "float32")

@@ -69,9 +69,9 @@ def _finer_map(network, max_stride):
     inside = [x for x in network.layers if isinstance(x, keras.Model)]
     if len(inside) == 1:
         (backbone,) = inside
-        names = [layer.name for layer in network.layers]
-        if "channel_normalization" in names:  # Of `encoders.create`.
-            images = network.get_layer("channel_normalization").output
+        normalization = channel_normalization(network)
+        if normalization is not None:
+            images = normalization.output
     shape = (1, *network.input_shape[1:])
     for layer in reversed(backbone.layers):
         output = getattr(layer, "output", None)
@@ -80,6 +80,13 @@ def _finer_map(network, max_stride):
             continue
         part = keras.Model(backbone.inputs, output)
         sides = part.compute_output_shape(shape)[1:3]
-        if min(sides) >= max(2, shape[1] / max_stride):
+        smallest = [max(2, side / max_stride) for side in shape[1:3]]
+        if all(side >= least for side, least in zip(sides, smallest, strict=True)):
             return part(images)
     return None
+
+
+def channel_normalization(network):
+    """The layer by which `encoders.create` normalises channels, or None."""
+    layers = (x for x in network.layers if x.name == "channel_normalization")
+    return next(layers, None)

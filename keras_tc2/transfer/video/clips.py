@@ -16,7 +16,7 @@ class Clip:
 
     Args:
         frames: uint8 array `(T, H, W, C)`.
-        masks: int array `(T, H, W)`: 0 is background, 1 to K are objects.
+        masks: int array `(T, H, W)`: 0 is background, each other number an object.
         name: str. Defaults to `"clip"`.
 
     Raises:
@@ -47,9 +47,14 @@ class Clip:
             )
 
     @property
+    def objects(self) -> list[int]:
+        """Their numbers in the first frame: what appears later cannot be known."""
+        return [int(number) for number in np.unique(self.masks[0]) if number > 0]
+
+    @property
     def num_objects(self) -> int:
-        """K, of the first frame: what appears later cannot be known."""
-        return int(np.max(self.masks[0]))
+        """How many objects the first frame has."""
+        return len(self.objects)
 
 
 class VideoSet:

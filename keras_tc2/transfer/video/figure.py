@@ -34,7 +34,7 @@ def propagation_figure(
             frame = np.asarray(clip.frames[t]).squeeze()
             panel.imshow(frame, cmap="gray" if frame.ndim == 2 else None)
             if shown is not None:
-                panel.imshow(_overlay(shown[t], clip.num_objects))
+                panel.imshow(_overlay(shown[t], clip.objects))
             panel.set_xticks([])
             panel.set_yticks([])
     for panel, t in zip(panels[0], times, strict=True):
@@ -43,11 +43,11 @@ def propagation_figure(
     return figure
 
 
-def _overlay(mask, num_objects):
+def _overlay(mask, objects):
     """RGBA, half transparent where there is an object."""
     picture = np.zeros((*mask.shape, 4))
-    for k in range(1, num_objects + 1):
-        colour = COLOURS[(k - 1) % (len(COLOURS) - 1)].lstrip("#")
+    for place, number in enumerate(objects):
+        colour = COLOURS[place % (len(COLOURS) - 1)].lstrip("#")
         rgb = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-        picture[mask == k] = [*rgb, 0.75]
+        picture[mask == number] = [*rgb, 0.75]
     return picture

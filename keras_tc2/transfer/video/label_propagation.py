@@ -13,6 +13,7 @@ from keras_tc2.deprecation import old_arguments
 from keras_tc2.precision import l2_normalize
 from keras_tc2.reporting.html_page import encoded
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
+from keras_tc2.transfer.features.extraction import resolved
 from keras_tc2.transfer.features.feature_maps import feature_map_function
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
@@ -102,7 +103,8 @@ def label_propagation(
     last frame (of clips of three frames or more).
 
     Args:
-        encoder: `Encoder` or functional `keras.Model` with a feature map.
+        encoder: `Encoder` or functional `keras.Model` with a feature map, or the folder
+            or Hub repository of a saved encoder.
         clips: sequence of `Clip`.
         num_context: int >= 0, frames before, beside the first. Defaults to `7`.
         radius: int >= 1, in steps of the map. Defaults to `12`.
@@ -120,12 +122,15 @@ def label_propagation(
     Raises:
         ValueError: if the encoder has no such feature map.
     """
+    encoder = resolved(encoder)
     to_map = feature_map_function(encoder, max_stride=max_stride)
     per_object: list[dict[str, Any]] = []
     masks: list[Array] = []
     for clip in clips:
         maps = _maps(encoder, to_map, clip.frames, batch_size)
-        labels = np.eye(clip.num_objects + 1)[clip.masks[0].clip(0, clip.num_objects)]
+        numbers = np.array([0, *clip.objects])
+        first = np.where(np.isin(clip.masks[0], numbers), clip.masks[0], 0)
+        labels = (first[..., None] == numbers).astype("float32")
         soft = propagate(
             maps,
             tf.image.resize(labels, maps.shape[1:3], antialias=True),
@@ -134,11 +139,12 @@ def label_propagation(
             num_neighbors=num_neighbors,
             temperature=temperature,
         )
-        found = tf.argmax(tf.image.resize(soft, clip.frames.shape[1:3]), -1).numpy()
+        soft = tf.image.resize(soft, clip.frames.shape[1:3])
+        found = numbers[tf.argmax(soft, axis=-1).numpy()]
         found[0] = clip.masks[0]
         masks.append(found)
         last = max(2, len(found) - 1)
-        for k in range(1, clip.num_objects + 1):
+        for k in clip.objects:
             pairs = [(found[t] == k, clip.masks[t] == k) for t in range(1, last)]
             per_object.append(
                 {

@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_tc2 import encoders, transfer
 from keras_tc2.transfer import Clip, LabelPropagation, VideoSet, video
+from keras_tc2.transfer.features.feature_maps import feature_map_function
 from tests.test_case import TestCase
 
 GENERATOR = np.random.default_rng(0)
@@ -116,6 +117,38 @@ class LabelPropagationTest(TestCase):
             ]
             expected.append(np.mean(values[1:-1]))
         self.assert_close(found["j"], np.mean(expected))
+
+    def test_objects_may_have_any_numbers(self):
+        given = clips()
+        other = []
+        for clip in given:
+            masks = np.choose(clip.masks, [0, 255, 9])
+            masks[2:, 0, 0] = 77  # Not in the first frame, so nothing to follow.
+            other.append(Clip(clip.frames, masks, clip.name))
+        expected = transfer.label_propagation(encoder(), given)
+        found = transfer.label_propagation(encoder(), other)
+        assert other[0].objects == [9, 255] and other[0].num_objects == 2
+        numbers = [one["object"] for one in found["per_object"]]
+        assert numbers == [9, 255, 9, 255]
+        self.assert_close(found["j"], expected["j"], atol=0.02)
+        masks = np.choose(expected["masks"][1], [0, 255, 9])
+        assert np.mean(found["masks"][1] == masks) > 0.99
+        figure = transfer.propagation_figure(other[0], found["masks"][0], num_frames=2)
+        overlay = figure.axes[2].get_images()[1].get_array()
+        np.testing.assert_array_equal(overlay[..., 3] > 0, other[0].masks[0] > 0)
+
+    def test_a_saved_encoder(self, tmp_path):
+        convnet = encoders.create("convnet", input_shape=(32, 32, 1), widths=(4,))
+        convnet.save_pretrained(tmp_path)
+        found = transfer.label_propagation(str(tmp_path), clips(1))
+        assert found["j"] == transfer.label_propagation(convnet, clips(1))["j"]
+
+    @pytest.mark.parametrize("shape", [(64, 16, 1), (16, 64, 1), (64, 24, 1)])
+    def test_maps_of_portraits_and_landscapes(self, shape):
+        convnet = encoders.create("convnet", input_shape=shape, widths=(4, 8, 16))
+        to_map = feature_map_function(convnet, max_stride=4)
+        found = to_map(np.zeros((1, *shape), "uint8")).shape[1:3]
+        assert tuple(found) == (shape[0] // 4, shape[1] // 4)
 
     def test_other_sizes_and_channels_are_adapted(self):
         given = clips(1, side=48)
