@@ -284,9 +284,17 @@ class Trainer:
             return encoder, new
         encoder, model = self.compiled[objective, name]
         model.set_weights(new.get_weights())
-        for variable in model.optimizer.variables:
-            variable.assign(tf.zeros_like(variable))
+        for optimizer in optimizers_of(model):
+            for variable in optimizer.variables:
+                variable.assign(tf.zeros_like(variable))
         return encoder, model
+
+
+def optimizers_of(model):
+    """All optimizers of a compiled model; with `alternating=True` there are two."""
+    if not isinstance(model, tc2.pretraining.Pretrainer):
+        return [model.optimizer]
+    return [optimizer for optimizer, _ in model.optimized_variables]
 
 
 def is_finished(path, arm):

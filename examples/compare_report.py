@@ -50,6 +50,11 @@ class Runs:
         """Names of the arms, in the order of `compare_arms`."""
         return [name for name in ALL_ARMS if name in self.of]
 
+    @property
+    def reference(self):
+        """The arm that all are compared with: base SSL, or the first if it lacks."""
+        return "base" if "base" in self.of else self.arms[0]
+
     def has_tasks(self, arm):
         """Whether the arm is TC² or a part of it."""
         return next(iter(self.of[arm].values()))["method"] == "tc2"
@@ -134,7 +139,7 @@ def main_table(runs):
         "arm",
         "seeds",
         "transfer score, % (sd)",
-        "− base SSL",
+        f"− {runs.label(runs.reference)}",
         "− base SSL at equal time",
         "TC² − arm",
         "training time",
@@ -150,8 +155,8 @@ def main_table(runs):
             runs.label(arm),
             str(len(values)),
             f"{np.mean(values):.2f}{spread}",
-            difference_cell(scores, runs.scores("base"))
-            if has_base and arm != "base"
+            difference_cell(scores, runs.scores(runs.reference))
+            if arm != runs.reference
             else "–",
             difference_cell(scores, runs.base_at(cost))
             if has_base and trained_otherwise
@@ -250,6 +255,9 @@ def markdown(results):
     ]
     for objective in objectives_of(results):
         runs = Runs(results["runs"], objective, settings["transfer"])
+        if not runs.arms:
+            parts += [f"## {objective}", "No run finished.", findings(runs)]
+            continue
         parts += [
             f"## {objective}",
             main_table(runs),
@@ -268,7 +276,7 @@ def objectives_of(results):
 
 
 def draw(results, path):
-    """Differences to base SSL with their intervals: one panel an objective."""
+    """Differences to the reference with their intervals: one panel an objective."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -276,11 +284,13 @@ def draw(results, path):
 
     from keras_tc2.reporting.palette import COLOURS
 
-    names = objectives_of(results)
+    transfer = results["settings"]["transfer"]
     panels = {
-        name: Runs(results["runs"], name, results["settings"]["transfer"])
-        for name in names
+        name: Runs(results["runs"], name, transfer) for name in objectives_of(results)
     }
+    panels = {name: runs for name, runs in panels.items() if runs.arms}
+    if not panels:
+        return
     arms = {}
     for runs in panels.values():
         arms |= {arm: runs.label(arm) for arm in runs.arms}
@@ -290,22 +300,23 @@ def draw(results, path):
     repeated = {
         arm for runs in panels.values() for arm in runs.arms if len(runs.of[arm]) > 1
     }
-    shown = [arm for arm in arms if arm not in (*apart, "base") and arm in repeated]
+    references = {runs.reference for runs in panels.values()}
+    shown = [a for a in arms if a in repeated and a not in (*apart, *references)]
     figure, axes = plt.subplots(
         1,
-        len(names),
-        figsize=(4.2 + 4.3 * len(names), 1.9 + 0.36 * max(len(shown), 3)),
+        len(panels),
+        figsize=(4.2 + 4.3 * len(panels), 1.9 + 0.36 * max(len(shown), 3)),
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
     for axis, (name, runs) in zip(axes[0], panels.items(), strict=True):
-        base = runs.scores("base") if "base" in runs.of else {}
+        reference = runs.scores(runs.reference)
         for place, arm in enumerate(shown):
             if arm not in runs.of:
                 continue
             scores = runs.scores(arm)
-            mean, half, _ = paired(scores, base)
+            mean, half, _ = paired(scores, reference)
             if half is None:
                 continue
             colour, marker = COLOURS[0], "o"
@@ -313,20 +324,20 @@ def draw(results, path):
                 colour, marker = COLOURS[1], "s"
             if arm == METHOD:
                 colour, marker = COLOURS[2], "D"
-            dots = [scores[seed] - base[seed] for seed in scores if seed in base]
+            dots = [scores[s] - reference[s] for s in scores if s in reference]
             axis.plot(dots, [place] * len(dots), ".", color="0.75", ms=5, zorder=1)
             axis.errorbar(
                 mean, place, xerr=half, fmt=marker, color=colour, capsize=4, zorder=2
             )
         axis.axvline(0, color="black", lw=0.8)
-        means = [f"base SSL {np.mean(list(base.values())):.1f} %"] if base else []
-        means += [
+        means = [
             f"{runs.label(arm)} {np.mean(list(runs.scores(arm).values())):.1f} %"
-            for arm in apart
+            for arm in dict.fromkeys([runs.reference, *apart])
             if arm in runs.of
         ]
         axis.set_title(f"{name}\n" + "\n".join(means), fontsize=9)
-        axis.set_xlabel("transfer score − that of base SSL\n(percentage points)")
+        label = runs.label(runs.reference)
+        axis.set_xlabel(f"transfer score − that of {label}\n(percentage points)")
         axis.grid(axis="x", color="0.9")
         axis.set_axisbelow(True)
     axes[0, 0].set_yticks(range(len(shown)), [arms[arm] for arm in shown])

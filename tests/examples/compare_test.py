@@ -111,6 +111,36 @@ class CompareTest(TestCase):
         ]
         assert 1e-6 < abs(losses[1] / losses[0] - 1) < 0.05
 
+    def test_a_second_optimizer_starts_anew_with_each_seed(self, first_run):
+        folder, _ = first_run
+        arms = "--arms=tasks_only,alternating"
+        compare(folder, folder / "reused", arms, "--seeds=0,1")
+        compare(folder, folder / "fresh", "--arms=alternating", "--seeds=1")
+        reused, fresh = (
+            json.loads((folder / name / "runs/nt_xent-alternating-1.json").read_text())
+            for name in ("reused", "fresh")
+        )
+        for name, loss in fresh["losses"].items():
+            assert reused["losses"][name] == pytest.approx(loss, rel=1e-5), name
+        assert reused["scores"] == fresh["scores"]
+        # Without base SSL the first arm is what the others are compared with.
+        table = (folder / "reused" / "table.md").read_text()
+        assert "| − tasks, no calibration, no inner step |" in table
+        (row,) = [
+            line
+            for line in table.replace("**", "").splitlines()
+            if line.startswith("| TC², θ and φ in turns | 2")
+        ]
+        assert "±" in row.split("|")[4]
+
+    def test_says_that_all_runs_failed(self, first_run):
+        folder, _ = first_run
+        flags = ["--learning_rate=1e30", "--arms=base", "--seeds=0"]
+        compare(folder, folder / "failed", *flags)
+        table = (folder / "failed" / "table.md").read_text()
+        assert "No run finished." in table
+        assert "- Failed: base SSL, seed 0: Training stopped" in table
+
     def test_refuses_other_settings(self, first_run):
         folder, _ = first_run
         result = compare(folder, folder / "both", "--steps=3", fails=True)
