@@ -31,7 +31,7 @@ class TaskAssignment:
 
         Args:
             features: float tensor `(batch, features)`, the mean of the two views'
-                features, without gradient.
+                features, without gradient; 0 where that is not finite.
             task_ids: int tensor `(batch,)`, or `None` if the data bring none.
             num_tasks: int, M; divides the batch size.
 
@@ -119,7 +119,8 @@ class GivenAssignment(TaskAssignment):
 
     The data give `(view_1, view_2, task_ids)`, ids in [0, M). Every batch holds
     `batch / M` images of each task; `order` stops the run, naming the counts, on a
-    batch that does not.
+    batch that does not. XLA drops that check: there the order of such a batch is no
+    permutation, which makes the loss of a pretrainer NaN.
     """
 
     same_tasks = True
@@ -134,21 +135,27 @@ class GivenAssignment(TaskAssignment):
                 "of (view_1, view_2, task_ids). Received: (view_1, view_2)"
             )
         group_size = features.shape[0] // num_tasks
-        counts = tf.math.bincount(
-            tf.cast(task_ids, "int32"), minlength=num_tasks, dtype=tf.int32
-        )
-        balanced = tf.assert_equal(
-            counts,
-            tf.fill([num_tasks], group_size),
-            message=(
+        ids = tf.cast(task_ids, "int32")
+        of_task = ids[:, None] == tf.range(num_tasks)
+        counts = tf.reduce_sum(tf.cast(of_task, "int32"), axis=0)
+        balanced = tf.reduce_all(counts == group_size)
+        check = tf.debugging.Assert(
+            balanced,
+            [
                 '`task_assignment="given"` needs the same number of images of each '
                 f"task in every batch: {group_size} of each of the tasks 0 to "
-                f"{num_tasks - 1}. Received counts:"
-            ),
+                f"{num_tasks - 1}. Received counts of these:",
+                counts,
+                "; ids from",
+                tf.reduce_min(ids),
+                "to",
+                tf.reduce_max(ids),
+            ],
             summarize=64,
         )
-        with tf.control_dependencies([balanced] if balanced is not None else []):
-            return tf.argsort(tf.identity(task_ids), stable=True)
+        with tf.control_dependencies([check] if check is not None else []):
+            order = tf.argsort(ids, stable=True)
+        return tf.where(balanced, order, -1)
 
 
 def _main_direction(points):
@@ -190,12 +197,15 @@ def checked_order(
 ) -> Tensor | None:
     """What `assignment.order` gives, if it is a permutation of the images or `None`.
 
-    Task ids, or constants, would be taken for images, and train on a few of them.
+    Task ids, or constants, would be taken for images, and train on a few of them. XLA
+    drops that check; see `nan_unless_permutation`. A rule sees finite features alone,
+    so that it sorts a batch of NaN too, whose loss says that it is NaN.
 
     Raises:
         ValueError: if its shape is not `(batch,)`.
         tf.errors.InvalidArgumentError: if an image is missing, naming what was given.
     """
+    features = ops.where(ops.isfinite(features), features, 0.0)
     order = assignment.order(features, task_ids, num_tasks)
     if order is None:
         return None
@@ -214,6 +224,20 @@ def checked_order(
     )
     with tf.control_dependencies([complete] if complete is not None else []):
         return tf.identity(order)
+
+
+def nan_unless_permutation(order: Tensor | None, loss: Tensor) -> Tensor:
+    """The loss, as it is if `order` is a permutation or `None`, otherwise NaN.
+
+    Args:
+        order: int tensor `(batch,)`, or `None`.
+        loss: float scalar tensor.
+    """
+    if order is None:
+        return loss
+    images = tf.range(order.shape[0], dtype=order.dtype)
+    complete = tf.reduce_all(tf.sort(order) == images)
+    return tf.where(complete, loss, float("nan"))
 
 
 _BY_NAME = {

@@ -15,6 +15,7 @@ from keras_tc2.bilevel.task_assignment import (
     _balanced_groups,
     checked_order,
     get_task_assignment,
+    nan_unless_permutation,
 )
 from tests.test_case import TestCase
 
@@ -101,6 +102,25 @@ class GivenTest(TestCase):
         with pytest.raises(tf.errors.InvalidArgumentError, match="2 of each of the"):
             tf.function(GivenAssignment().order)(self.features, ids, 3)
 
+    @pytest.mark.parametrize("in_graph", [False, True])
+    def test_ids_that_are_no_tasks_are_counted_too(self, in_graph):
+        order = GivenAssignment().order
+        order = tf.function(order) if in_graph else order
+        message = r"(?s)Received counts of these:\D*0,? 2,? 2.*ids from.*1.*to.*3"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            order(self.features, tf.constant([1, 1, 2, 2, 3, 3]), 3)
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"(?s)2,? 2,? 0\D.*-1"
+        ):
+            order(self.features, tf.constant([-1, -1, 0, 0, 1, 1]), 3)
+
+    @pytest.mark.parametrize("ids", [[0, 0, 0, 1, 1, 2], [1, 1, 2, 2, 3, 3]])
+    def test_is_no_permutation_where_xla_drops_the_check(self, ids):
+        order = tf.function(GivenAssignment().order, jit_compile=True)
+        np.testing.assert_array_equal(
+            order(self.features, tf.constant(ids), 3), [-1] * 6
+        )
+
     def test_refuses_batches_without_ids(self):
         with pytest.raises(ValueError, match="needs a task id with each image"):
             GivenAssignment().order(self.features, None, 3)
@@ -140,6 +160,21 @@ class CheckedOrderTest(TestCase):
                 tf.errors.InvalidArgumentError, match="a permutation of the images"
             ):
                 check(np.array(ids))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_clusters_of_what_is_not_finite(self, value):
+        features = np.random.default_rng(1).normal(size=(12, 3)).astype("float32")
+        features[4:6, 1] = value
+        order = checked_order(ClusterAssignment(), features, None, 3)
+        assert sorted(np.asarray(order)) == list(range(12))
+
+    @pytest.mark.parametrize("jit_compile", [False, True])
+    def test_nan_unless_permutation(self, jit_compile):
+        check = tf.function(nan_unless_permutation, jit_compile=jit_compile)
+        loss = tf.constant(2.5)
+        assert float(check(None, loss)) == 2.5
+        assert float(check(tf.constant([2, 0, 1]), loss)) == 2.5
+        assert np.isnan(check(tf.constant([2, 0, 2]), loss))
 
     @pytest.mark.parametrize("given", [np.arange(3), np.arange(4.0), np.eye(4)])
     def test_shape_and_type(self, given):

@@ -193,6 +193,13 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 "The images themselves are not finite: look at the data and the "
                 "augmentation of this batch."
             )
+        elif term == "loss" != self.model.loss_names[0]:
+            advice = (
+                "All its parts are finite. Their weighted sum overflows, or XLA has "
+                "compiled this step and the tasks of the batch are not what they must "
+                'be, such as equally many images of each with `task_assignment="given"`'
+                "; `compile(jit_compile=False)` names the counts."
+            )
         else:
             advice = (
                 "Lower the learning rate (or `inner_learning_rate`), clip gradients "

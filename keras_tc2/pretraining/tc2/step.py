@@ -15,7 +15,7 @@ from keras import ops
 
 from keras_tc2 import bilevel
 from keras_tc2.annotations import Tensor
-from keras_tc2.bilevel.task_assignment import checked_order
+from keras_tc2.bilevel.task_assignment import checked_order, nan_unless_permutation
 from keras_tc2.bilevel.transfer import mean_off_diagonal, pairwise_cosines
 from keras_tc2.pretraining.core.batch import Batch
 from keras_tc2.pretraining.core.forward import call_layers, map_groups
@@ -65,7 +65,7 @@ def compute_losses(
         parts |= transfer_losses(model, forward, order, factors, training)
         total += model.transfer_weight * parts["outer_loss"]
     # L.
-    parts["loss"] = total
+    parts["loss"] = nan_unless_permutation(order, total)
     return parts, forward.first_two_embeddings
 
 

@@ -410,6 +410,44 @@ class AlternatingTest(TestCase):
             np.testing.assert_array_equal(a, b)
 
 
+class TasksOfABatchTest(TestCase):
+    """Batches whose tasks cannot be made are skipped, or stop the run; XLA or not."""
+
+    def plain(self, task_assignment, **arguments):
+        arguments |= {"calibration": "none", "num_inner_steps": 0}
+        return pretrainer(
+            calibrate_base=False, task_assignment=task_assignment, **arguments
+        )
+
+    def test_clusters_with_a_nan_image_are_skipped_and_reported(self):
+        view_1, view_2 = (np.tile(view, (3, 1, 1, 1)) for view in tiny.views())
+        view_1[9] = np.nan
+        batches = tf.data.Dataset.from_tensor_slices((view_1, view_2)).batch(
+            8, drop_remainder=True
+        )
+        for patience in (1, 0):
+            model = self.plain("cluster", nonfinite_patience=patience)
+            model.compile("sgd")
+            if patience:
+                history = model.fit(batches, verbose=0).history
+                assert history["skipped_updates"] == [1]
+                continue
+            message = "`view_1` is NaN or infinite at step 1 of epoch 0"
+            with pytest.raises(FloatingPointError, match=message):
+                model.fit(batches, verbose=0)
+
+    def test_given_tasks_that_are_not_balanced_under_xla(self):
+        model = self.plain("given")
+        model.compile("sgd", jit_compile=True)
+        before = model.get_weights()
+        batch = (*tiny.views(), np.int32([1, 2] * 4))
+        message = r'(?s)`loss` is NaN.*task_assignment="given"'
+        with pytest.raises(FloatingPointError, match=message):
+            model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 class BlocksOfDataTest(TestCase):
     """Tasks that are blocks must be those of the data."""
 
