@@ -73,7 +73,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         keep: int >= 1. How many checkpoints stay. Defaults to `2`.
         allow_changes: bool. Whether to go on, with a warning, when arguments of the
             model, the optimizers or the data differ from those of the checkpoint.
-            Variables that differ are always an error. Defaults to `False`.
+            Where an epoch has another number of steps, by another batch size say, the
+            run goes on in the same epoch, after the same share of it. Variables that
+            differ are always an error. Defaults to `False`.
 
     Raises:
         ValueError: from `fit`, if the checkpoint is of another model or configuration,
@@ -150,9 +152,12 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self.folder.glob(".step_*.unfinished.*"):
                 unfinished.unlink(missing_ok=True)
-        self._done = self._saved = self._restore()
+        path, self._done = self._restore(model.steps_per_execution)
+        self._saved = self._done
         if self._num_workers > 1:
             _check_same_step(strategy, self._done, self.folder)
+        if path is not None and self._is_chief:
+            self._number_as(path, self._done)
         self.steps_before = self._done % steps_per_epoch
         self._active = True
         try:
@@ -161,8 +166,13 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         finally:
             self._active = False
 
-    def _restore(self):
-        """Takes over the newest whole checkpoint; how many steps it is after."""
+    def _restore(self, steps_per_execution):
+        """Takes over the newest whole checkpoint.
+
+        Returns:
+            `(path, step)`: the checkpoint, `None` for none, and how many steps of the
+            run are done, in epochs of as many steps as now.
+        """
         for path in sorted(self.folder.glob("step_*.npz"), reverse=True):
             try:
                 manifest, arrays = read_checkpoint(path)
@@ -185,8 +195,23 @@ class ResumableCheckpoint(keras.callbacks.Callback):
                 if name.startswith("metrics:")
             }
             self._history = manifest["history"]
-            return manifest["step"]
-        return 0
+            before = manifest["configuration"]["data/steps_per_epoch"]
+            share = manifest["batch"] * self._steps_per_epoch // before
+            share -= share % steps_per_execution
+            return path, manifest["epoch"] * self._steps_per_epoch + share
+        return None, 0
+
+    def _number_as(self, path, step):
+        """Lets a checkpoint be the newest where epochs had more or fewer steps."""
+        if path == self._path(step):
+            return
+        for other in self.folder.glob("step_*.npz"):
+            if other != path and other >= self._path(step):
+                other.unlink(missing_ok=True)
+        path.replace(self._path(step))
+
+    def _path(self, step):
+        return self.folder / f"step_{step:010d}.npz"
 
     def _check(self, path, manifest, arrays):
         """Raises `ValueError` if the checkpoint is of another run."""
@@ -313,8 +338,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
                 for key, values in self.model.history.history.items()
             },
         }
-        path = self.folder / f"step_{self._done:010d}.npz"
-        write_checkpoint(path, manifest, arrays)
+        write_checkpoint(self._path(self._done), manifest, arrays)
         for old in sorted(self.folder.glob("step_*.npz"))[: -self.keep]:
             old.unlink(missing_ok=True)
 

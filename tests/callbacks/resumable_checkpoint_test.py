@@ -364,6 +364,39 @@ class RefusalTest(TestCase):
         with pytest.raises(ValueError, match="of another run"):
             train(folder, model=new_model("ssl"), allow_changes=True)
 
+    @pytest.mark.parametrize(
+        ("batch_sizes", "saved", "done", "at_once"),
+        # The last cannot begin between the two steps of an execution.
+        [((4, 8), 12, 6, 1), ((8, 4), 6, 12, 1), ((4, 8), 10, 4, 2)],
+    )
+    def test_another_batch_size(self, batch_sizes, saved, done, at_once, tmp_path):
+        images = np.random.default_rng(0).integers(0, 256, (32, 6, 6, 2), "uint8")
+        callback = ResumableCheckpoint(tmp_path, every_steps=1, allow_changes=True)
+
+        def run(batch_size, *more_callbacks):
+            model = new_model("ssl", steps_per_execution=at_once)
+            views = data.two_views(images, batch_size=batch_size)
+            callbacks = [callback, *more_callbacks]
+            model.fit(views, epochs=3, callbacks=callbacks, verbose=0)
+            return model
+
+        def newest():
+            return int(callback.newest().stem.split("_")[1])
+
+        before, now = batch_sizes
+        with pytest.raises(Stop):
+            run(before, At(saved // at_once + 1, stop))
+        assert newest() == saved
+        with pytest.warns(UserWarning, match="batch_size"), pytest.raises(Stop):
+            run(now, At(2, stop))
+        # What is newest stays so, with more steps than before or fewer.
+        assert newest() == done + at_once
+        model = run(now)
+        assert newest() == 3 * len(images) // now
+        assert model.optimizer.iterations == saved - done + newest()
+        assert model.history.epoch == [0, 1, 2]
+        assert len(model.history.history["loss"]) == 3
+
     def test_what_cannot_be_continued(self, tmp_path):
         callback = ResumableCheckpoint(tmp_path)
         model = new_model("ssl")

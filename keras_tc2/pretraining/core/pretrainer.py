@@ -1,6 +1,7 @@
 """What every pretrainer shares: the networks around a loss of views, and `fit`."""
 
 import inspect
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from keras import ops
 from keras_tc2 import objectives
 from keras_tc2.annotations import Augmentation, Config, Tensor
 from keras_tc2.checks import integer
+from keras_tc2.data.pipeline.view_dataset import ViewStream
 from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.encoders import Encoder
 from keras_tc2.layers import ProjectionHead
@@ -91,6 +93,10 @@ class Pretrainer(TrainingStep):
             "nonfinite_patience", nonfinite_patience, at_least=0
         )
         self.calibrator_optimizer = None
+        # See `run_data.first_step`.
+        self._steps_given: weakref.WeakKeyDictionary[ViewStream, int] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def _provide_for_objective(self):
         """Makes the head, the momentum target and the target normalisation."""
@@ -252,11 +258,17 @@ class Pretrainer(TrainingStep):
 
         Or, with an `augmentation`, of `(images, seed[, task_ids])`.
 
-        With `callbacks.ResumableCheckpoint` it continues an interrupted run. Under a
-        `tf.distribute` strategy every replica is given all tasks of what
-        `data.two_views` made. It warns, once, of an inner step that does harm and of
-        factors that diverge. An epoch's line on the screen holds a short choice of
-        numbers, `history` all; `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
+        Several calls on what `data.two_views` made go on in it, `steps_per_epoch` or
+        not: this model gets the batches that one call of as many steps would give.
+        `initial_epoch` says which epoch comes first, in a new process too where
+        `steps_per_epoch` is given.
+
+        With `callbacks.ResumableCheckpoint` it continues an interrupted run, and goes
+        by the checkpoint alone. Under a `tf.distribute` strategy every replica is given
+        all tasks of what `data.two_views` made. It warns, once, of an inner step that
+        does harm and of factors that diverge. An epoch's line on the screen holds a
+        short choice of numbers, `history` all;
+        `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
 
         Raises:
             ValueError: without data, or for sample or class weights, or a validation
@@ -277,8 +289,11 @@ class Pretrainer(TrainingStep):
             callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
         )
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
+        start = run_data.first_step(arguments, self._steps_given)
+        counter = run_data.CountSteps(x, start, self._steps_given)
         guards = [StopOnNonFinite(self.nonfinite_patience, checkpoint), WarnOfGrowth()]
         if is_list:
+            callbacks.callbacks.insert(0, counter)
             for guard in guards:
                 callbacks.append(guard)
         else:
@@ -288,10 +303,10 @@ class Pretrainer(TrainingStep):
             if not any(isinstance(member, progress) for member in members):
                 # Last, so that it shows what the others measured.
                 guards.append(ShortProgress())
-            callbacks = [*members, *guards]
+            callbacks = [counter, *members, *guards]
         strategy = self.distribute_strategy
         if checkpoint is None:
-            arguments = run_data.divided(arguments, strategy)
+            arguments = run_data.divided(arguments, strategy, start)
             return super().fit(**arguments, callbacks=callbacks)
         steps = run_data.steps_in_epoch(
             x, arguments.get("steps_per_epoch"), self.steps_per_execution
@@ -300,19 +315,39 @@ class Pretrainer(TrainingStep):
             self, steps_per_epoch=steps, data=run_data.describe(x)
         ) as done:
             start = done or steps * arguments.get("initial_epoch", 0)
+            counter.done = start
             arguments["x"] = run_data.from_step(x, start, strategy)
             arguments["steps_per_epoch"] = steps
             arguments["initial_epoch"] = start // steps
             arguments = run_data.divided(arguments, strategy)
             return super().fit(**arguments, callbacks=callbacks)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`, on batches as of `fit`.
+    @unwrapped()
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, on batches as for `fit`.
+
+        Under a `tf.distribute` strategy every replica is given all tasks of what
+        `data.two_views` made, as in `fit`.
 
         Raises:
-            ValueError: if views, or labelled images, are out of [0, 1].
+            ValueError: if the data cannot be what is needed, or if views, or labelled
+                images, are out of [0, 1].
+            ReadingError: if an image of the data cannot be read.
         """
-        results = super().evaluate(*args, **kwargs)
+        bound = inspect.signature(super().evaluate).bind(x, *args, **kwargs)
+        # `fit` has seen to the data that it validates on.
+        if not bound.arguments.get("kwargs"):
+            self.check_data(x)
+            arguments = run_data.divided(
+                {
+                    "validation_data": x,
+                    "validation_steps": bound.arguments.get("steps"),
+                },
+                self.distribute_strategy,
+            )
+            bound.arguments["x"] = arguments["validation_data"]
+            bound.arguments["steps"] = arguments["validation_steps"]
+        results = super().evaluate(*bound.args, **bound.kwargs)
         self.skipped_updates.check_range("in the data of `evaluate`")
         return results
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import keras
 import tensorflow as tf
 
 from keras_tc2.data.pipeline.view_dataset import Share, ViewDataset
@@ -86,25 +87,79 @@ def knows_its_steps(dataset):
     return isinstance(dataset, ViewDataset) and bool(dataset.order)
 
 
-def divided(arguments, strategy):
+def first_step(arguments, steps_given):
+    """The step of its data that a `fit` begins at.
+
+    That of `initial_epoch`; without one, where the last `fit` of the model has ended.
+
+    Args:
+        arguments: dict, of `fit`.
+        steps_given: dict of the steps that `fit` has given the model, by `ViewStream`.
+    """
+    dataset = arguments["x"]
+    if not knows_its_steps(dataset):
+        return 0
+    initial_epoch = arguments.get("initial_epoch", 0)
+    steps = arguments.get("steps_per_epoch") or dataset.order.length
+    if initial_epoch and steps != math.inf:
+        return initial_epoch * steps
+    return steps_given.get(dataset.stream, 0)
+
+
+class CountSteps(keras.callbacks.Callback):
+    """Notes how far a `fit` has come in its data, for the next one to go on there.
+
+    Args:
+        dataset: what `fit` was given.
+        first_step: int, the step that it begins at.
+        steps_given: dict, see `first_step`.
+    """
+
+    def __init__(self, dataset, first_step, steps_given):
+        super().__init__()
+        self.stream = dataset.stream if knows_its_steps(dataset) else None
+        self.done = first_step
+        self.steps_given = steps_given
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers where the epoch begins."""
+        self.first_of_epoch = self.done
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts."""
+        self.done = self.first_of_epoch + batch + 1
+        if self.stream is not None:
+            self.steps_given[self.stream] = self.done
+
+
+# The arguments of `fit` that are data, and those that tell how many batches of them.
+STEPS_OF = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
+
+
+def divided(arguments, strategy, first_step=0):
     """Arguments of `fit` whose views of `data.two_views` are divided by their tasks.
 
     On one device they stay, but for epochs of `steps_per_epoch`: each takes up where
     the one before has ended.
+
+    Args:
+        arguments: dict.
+        strategy: `tf.distribute.Strategy`.
+        first_step: int, the step of `x` to begin at.
     """
     arguments = dict(arguments)
     if strategy.num_replicas_in_sync == 1:
         given = arguments.get("steps_per_epoch") is not None
         if given and knows_its_steps(arguments.get("x")):
-            arguments["x"] = from_step(arguments["x"], 0, strategy)
+            arguments["x"] = from_step(arguments["x"], first_step, strategy)
         return arguments
-    steps_of = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
-    for key, steps in steps_of.items():
+    for key, steps in STEPS_OF.items():
         dataset = arguments.get(key)
         if knows_its_steps(dataset):
             if arguments.get(steps) is None and dataset.order.length != math.inf:
                 arguments[steps] = dataset.order.length
-            arguments[key] = from_step(dataset, 0, strategy)
+            first = first_step if key == "x" else 0
+            arguments[key] = from_step(dataset, first, strategy)
     return arguments
 
 

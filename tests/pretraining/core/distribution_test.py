@@ -303,8 +303,8 @@ class Mark(augment.ImageAugmentation):
 
 
 class RecipesTest(TestCase):
-    @pytest.mark.parametrize("as_validation", [False, True])
-    def test_each_replica_gets_every_task(self, as_validation):
+    @pytest.mark.parametrize("how", ["fit", "validation", "evaluate"])
+    def test_each_replica_gets_every_task(self, how):
         images = np.random.default_rng(0).random((16, *tiny.IMAGE_SHAPE), "float32")
         recipes = [Mark(number) for number in range(4)]
         views = data.two_views(images, batch_size=16, augmentation=recipes)
@@ -322,8 +322,10 @@ class RecipesTest(TestCase):
         with replicas.strategy(2).scope():
             model = Recorder(tiny.encoder(), objective="nt_xent")
             model.compile("sgd")
-        if as_validation:
+        if how == "validation":
             history = model.fit(views, validation_data=views, verbose=0).history
             assert history["val_loss"] == [0.0]
+        elif how == "evaluate":
+            assert model.evaluate(views, verbose=0, return_dict=True)["loss"] == 0
         else:
             assert model.fit(views, verbose=0).history["loss"] == [0.0]

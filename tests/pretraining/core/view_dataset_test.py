@@ -63,6 +63,16 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(one, other)
 
 
+def alike(number, strategy=None):
+    """Models of the same weights."""
+    with (strategy or replicas.strategy(1)).scope():
+        models = [new_ssl() for _ in range(number)]
+        for model in models:
+            model.compile(keras.optimizers.SGD(0.1))
+            model.set_weights(models[0].get_weights())
+    return models
+
+
 class Stop(Exception):
     pass
 
@@ -90,6 +100,47 @@ class ViewDatasetTest(TestCase):
             trained(made, callbacks=[checkpoint, stopper])
         resumed = trained(made, callbacks=[callbacks.ResumableCheckpoint(tmp_path)])
         assert_same(resumed, trained(made))
+
+    @pytest.mark.parametrize(
+        ("loop", "num_replicas"),
+        # Of whole epochs on one device the dataset counts, see `EpochCounter`.
+        [("steps", 1), ("initial_epoch", 1), ("take", 1), ("epochs", 2)],
+    )
+    def test_fit_in_a_loop_goes_on(self, loop, num_replicas):
+        strategy = replicas.strategy(num_replicas)
+        views = new_views().take(3)
+        lengths = {} if loop == "epochs" else {"steps_per_epoch": 2}
+        once, *several = alike(3, strategy)
+        once.fit(views, epochs=3, verbose=0, **lengths)
+        for model in several:  # Each begins with the first batch.
+            for epoch in range(3):
+                if loop == "initial_epoch":
+                    lengths |= {"initial_epoch": epoch, "epochs": epoch + 1}
+                given = views.take(3) if loop == "take" else views
+                model.fit(given, verbose=0, **lengths)
+            assert_same(model.get_weights(), once.get_weights())
+
+    def test_initial_epoch_of_a_new_model(self):
+        first, second = alike(2)
+        views = new_views().take(3)
+        first.fit(views.skip(2).take(1), epochs=1, steps_per_epoch=1, verbose=0)
+        arguments = {"initial_epoch": 2, "epochs": 3, "steps_per_epoch": 1}
+        second.fit(views, verbose=0, **arguments)
+        assert_same(second.get_weights(), first.get_weights())
+
+    def test_goes_on_after_an_interruption(self):
+        once, model = alike(2)
+        views = new_views()
+        once.fit(views, epochs=1, steps_per_epoch=3, verbose=0)
+
+        def stop(batch, logs):
+            raise Stop
+
+        stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        with pytest.raises(Stop):
+            model.fit(views, steps_per_epoch=3, verbose=0, callbacks=[stopper])
+        model.fit(views, steps_per_epoch=2, verbose=0)
+        assert_same(model.get_weights(), once.get_weights())
 
     def test_a_plain_dataset_is_said_to_be_divided(self):
         with replicas.mirrored(2).scope():
