@@ -59,7 +59,9 @@ _INNER_SCOPE = flags.DEFINE_enum(
 _INNER_ORDER = flags.DEFINE_integer("inner_order", 2, "Of full_tc2: 1, or 2 for exact.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine.")
 _PROBE_IMAGES = flags.DEFINE_integer(
-    "probe_images", 3000, "Images held out of training for the online kNN."
+    "probe_images",
+    3000,
+    "Images held out of training for the online kNN, at most half of all.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
 _VIEWS = flags.DEFINE_enum(
@@ -151,12 +153,15 @@ def new_augmentation(image_shape):
 def divided(images):
     """The images held out for the online kNN, and the others.
 
-    At random where images are read by number: folders are sorted by class.
+    At most half of them. At random where images are read by number: folders are sorted
+    by class.
     """
-    number = _PROBE_IMAGES.value
+    number, size = _PROBE_IMAGES.value, int(images.cardinality())
+    if size >= 0:
+        number = min(number, size // 2)
     if images.source is None:
         return images.take(number), images.skip(number)
-    order = np.random.default_rng(0).permutation(len(images))
+    order = np.random.default_rng(0).permutation(size)
     return images.read(order[:number]), images.read(order[number:])
 
 

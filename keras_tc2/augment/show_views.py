@@ -31,7 +31,8 @@ def show_views(
             the first three are drawn as red, green and blue (two: the first, grey),
             and the picture says so.
         augmentation: an `ImageAugmentation`, drawn as two rows of views; `Views`, one
-            row for each recipe; or a list of task recipes, one row for each.
+            row for each recipe; or a list of task recipes, one row for each, or for
+            each view where they are `Views`.
         num_images: int, how many of the first images to draw. Defaults to `8`.
         seed: int, start of the randomness. Defaults to `0`.
         path: file to write, such as `"views.png"`, or `None` to write none. Its
@@ -93,11 +94,18 @@ def _rows_of_views(images, augmentation, seed):
         return [
             (f"view {index}", layer.augment(images, (seed, index))) for index in (1, 2)
         ]
+    rows = []
     recipes = check_augmentations("augmentation", augmentation)
-    return [
-        (f"task {index}", recipe.augment(images, (seed, index)))
-        for index, recipe in enumerate(recipes)
-    ]
+    for index, recipe in enumerate(recipes):
+        made = recipe.augment(images, (seed, index))
+        if isinstance(recipe, Views):
+            rows += [
+                (f"task {index}\nview {number}", view)
+                for number, view in enumerate(made, start=1)
+            ]
+        else:
+            rows.append((f"task {index}", made))
+    return rows
 
 
 def drawable(image):

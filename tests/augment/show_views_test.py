@@ -55,6 +55,12 @@ class ShowViewsTest(TestCase):
             "view 3\nlocal_1",
         ]
 
+    def test_a_list_of_views(self):
+        images = np.random.default_rng(0).random((2, 6, 6, 3))
+        figure = augment.show_views(images, 2 * [augment.byol(image_size=6)])
+        expected = [f"task {task}\nview {view}" for task in (0, 1) for view in (1, 2)]
+        assert labels(figure) == ["original", *expected]
+
     def test_one_seed_gives_one_picture(self):
         images = np.random.default_rng(0).random((2, 6, 6, 3))
         crop = augment.RandomResizedCrop(6)
