@@ -11,10 +11,12 @@ from keras_tc2 import checks
 from keras_tc2.annotations import Array, PathLike
 from keras_tc2.data.pipeline.epochs import shuffled_epochs
 from keras_tc2.transfer.classifiers import selective_attention
-from keras_tc2.transfer.classifiers.fine_tuning import fine_tune
+from keras_tc2.transfer.classifiers.fine_tuning import as_dataset, fine_tune
 from keras_tc2.transfer.classifiers.selective_attention import (
     SelectiveAttentionClassifier,
 )
+from keras_tc2.transfer.features.adapt import adapt, image_shape_of
+from keras_tc2.transfer.features.extraction import resolved
 from keras_tc2.transfer.features.labelled_features import checked_labels
 from keras_tc2.transfer.protocols.few_shot import ridge_scores
 from keras_tc2.transfer.protocols.linear_probe import linear_probe
@@ -51,7 +53,7 @@ def compare_encoders(
 
     Args:
         encoders: dict from name to encoder, as `SelectiveAttentionClassifier` takes
-            them.
+            them; images are resized, and turned from grey to color or back, for each.
         train: `(images, labels)` arrays.
         test: the same.
         train_features: list of arrays that `SelectiveAttentionClassifier.encode` gave
@@ -149,7 +151,12 @@ def compare_encoders(
     rows["uniform mean"] = attend("none")
     if fine_tuning is not False and None not in validation.values():
         best = max(validation, key=validation.__getitem__)
-        tuned = fine_tune(encoders[best], train, test, seed=seed, **(fine_tuning or {}))
+        encoder = resolved(encoders[best])
+        parts = (
+            adapt(as_dataset(part), image_shape_of(encoder))[0]
+            for part in (train, test)
+        )
+        tuned = fine_tune(encoder, *parts, seed=seed, **(fine_tuning or {}))
         rows["best single, fine-tuned"] = tuned["accuracy"]
     rows["selective attention"] = attend(query)
     return rows

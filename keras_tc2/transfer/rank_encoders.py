@@ -97,7 +97,7 @@ class EncoderRanking:
     """Encoders by their scores: printed, it is a table.
 
     Encoders are ordered by their mean rank over the scores; of equal ones the earlier
-    comes first.
+    comes first. A score that is NaN ranks last.
 
     Args:
         rows: list of dicts with `encoder`, each score, and `seconds`.
@@ -111,6 +111,7 @@ class EncoderRanking:
     def __init__(self, rows: Sequence[dict[str, Any]], scores: Sequence[str]) -> None:
         self.scores = list(scores)
         values = np.array([[row[score] for score in self.scores] for row in rows])
+        values = np.where(np.isnan(values), -np.inf, values)
         # Equal values share the mean of their ranks.
         below = (values[None] > values[:, None]).sum(1)
         equal = (values[None] == values[:, None]).sum(1)

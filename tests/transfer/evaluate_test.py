@@ -362,6 +362,20 @@ class AdaptTest(TestCase):
         luma = np.asarray(expected) @ [0.2989, 0.587, 0.114]
         self.assert_close(result[..., 0], luma, atol=1.6)
 
+    def test_uint16_takes_other_channels(self):
+        from keras_tc2.transfer.features.adapt import adapt
+
+        pixels = np.array([[[[30000]]], [[[60000]]]], "uint16")
+        grey = tf.data.Dataset.from_tensor_slices((pixels, [0, 1]))
+        color, _ = adapt(grey, (1, 1, 3))
+        back, _ = adapt(color, (1, 1, 1))
+        found = [image for image, _ in color.as_numpy_iterator()]
+        np.testing.assert_array_equal(found, pixels.repeat(3, axis=-1))
+        assert found[0].dtype == np.uint16
+        found = np.array([image for image, _ in back.as_numpy_iterator()])
+        # The weights of ITU-R 601 as TensorFlow has them sum to 0.9999.
+        self.assert_close(found, pixels, rtol=2e-4)
+
     def test_nothing_to_do_is_nothing_done(self):
         from keras_tc2.transfer.features.adapt import adapt
 

@@ -68,6 +68,15 @@ class RankEncodersTest(TestCase):
         assert found == {"b": (1.5 + 1) / 2, "a": (1.5 + 3) / 2, "c": (3 + 2) / 2}
         assert ranking.best == "b"
 
+    def test_what_is_no_number_ranks_last(self):
+        rows = [
+            {"encoder": name, "x": value, "seconds": 0.0}
+            for name, value in (("a", np.nan), ("b", -5.0), ("c", np.nan))
+        ]
+        ranking = EncoderRanking(rows, ["x"])
+        assert [row["mean_rank"] for row in ranking.rows] == [1.0, 2.5, 2.5]
+        assert ranking.best == "b"
+
     def test_errors(self):
         images, labels = bright_and_dark(20)
         pair = [pixels_of(True), pixels_of(False)]

@@ -16,6 +16,14 @@ def log_evidence(features, target, alpha, beta):
 
 
 class LogMETest(TestCase):
+    def test_features_of_zero_say_nothing(self):
+        labels = np.arange(12) % 3
+        # The likelihood of the best normal distribution around zero.
+        expected = (np.log(3 / (2 * np.pi)) - 1) / 2
+        self.assert_close(scores.log_me(np.zeros((12, 4)), labels), expected)
+        useful = np.eye(4)[labels]
+        assert scores.log_me(useful, labels) > expected
+
     @pytest.mark.parametrize("number, dim", [(60, 6), (20, 30)])
     def test_is_the_largest_evidence(self, number, dim):
         from scipy.optimize import minimize

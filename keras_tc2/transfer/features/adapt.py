@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_tc2.data.reading.pixel_format import match_channels
+
 
 def image_shape_of(encoder):
     """The `(H, W, C)` that an encoder takes, or None where it does not say.
@@ -55,7 +57,7 @@ def adapt(dataset, image_shape):
         )
 
     def fit(image, label):
-        return _with_channels(_resized(image, target[:2]), target[2]), label
+        return match_channels(_resized(image, target[:2]), target[2]), label
 
     note = f"images {_words(given)} adapted to {_words(target)}"
     return dataset.map(fit, tf.data.AUTOTUNE, deterministic=True), note
@@ -69,14 +71,6 @@ def _resized(image, size):
         resized = tf.round(resized)
         return tf.cast(tf.clip_by_value(resized, 0, image.dtype.max), image.dtype)
     return resized
-
-
-def _with_channels(image, channels):
-    if image.shape[-1] == channels:
-        return image
-    if channels == 3:
-        return tf.image.grayscale_to_rgb(image)
-    return tf.image.rgb_to_grayscale(image)
 
 
 def _words(shape):

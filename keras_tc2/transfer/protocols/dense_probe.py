@@ -38,7 +38,9 @@ def dense_probe(
         train_masks: int array `(N, H, W)` of classes from 0.
         test_images: array `(M, H, W, C)`.
         test_masks: int array `(M, H, W)`.
-        num_classes: int. Defaults to `None`, one more than the largest of train.
+        num_classes: int. Classes from this number on count for nothing, as "void" may.
+            Defaults to `None`, one more than the largest of train; those of test
+            beyond it are never predicted and count.
         batch_size: int. Images encoded at once. Defaults to `64`.
         seed: int. Draws the held-out part. Defaults to `0`.
 
@@ -61,8 +63,10 @@ def dense_probe(
                 f"`{name}_images`. Received shapes {masks.shape} and "
                 f"{np.shape(images)}."
             )
+    num_counted = num_classes
     if num_classes is None:
         num_classes = int(train_masks.max()) + 1
+        num_counted = max(num_classes, int(test_masks.max()) + 1)
     to_map = tf.function(feature_map_function(encoder), reduce_retracing=True)
     train_maps = _maps(to_map, train_images, batch_size)
     test_maps = _maps(to_map, test_images, batch_size)
@@ -91,7 +95,7 @@ def dense_probe(
     everything = np.arange(len(train_masks))
     predictions = predict(everything, test_maps, weight, test_masks.shape[1:])
     return {
-        "mean_iou": mean_iou(test_masks, predictions, num_classes),
+        "mean_iou": mean_iou(test_masks, predictions, num_counted),
         "accuracy": float(np.mean(predictions == test_masks)),
         "regularization": weight,
         "predictions": predictions,

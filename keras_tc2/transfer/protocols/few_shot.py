@@ -68,24 +68,22 @@ def few_shot(
     result[5]["accuracy"]
     ```
     """
-    shots = list(shots) if isinstance(shots, Iterable) else [shots]
-    for number in shots:
-        checks.integer("shots", number)
+    numbers = _numbers(shots)
     checks.integer("num_draws", num_draws)
     checks.positive("regularization", regularization)
     train_features, train_labels, test_features, test_labels = checked(
         train_features, train_labels, test_features, test_labels
     )
     classes, counts = np.unique(train_labels, return_counts=True)
-    if max(shots) > counts.min():
+    if max(numbers) > counts.min():
         raise ValueError(
-            f"{max(shots)} shots need as many train images of every class. Class "
+            f"{max(numbers)} shots need as many train images of every class. Class "
             f"{classes[counts.argmin()]!r} has {counts.min()}."
         )
     train_features = unit_rows(train_features)
     test_features = unit_rows(test_features)
     results = {}
-    for number in shots:
+    for number in numbers:
         correct = np.empty((num_draws, len(test_labels)), bool)
         for draw in range(num_draws):
             generator = np.random.default_rng([seed, number, draw])
@@ -106,6 +104,12 @@ def few_shot(
             "per_image": correct.mean(axis=0),
         }
     return results
+
+
+def _numbers(shots):
+    """List of the numbers of shots, each checked."""
+    shots = list(shots) if isinstance(shots, Iterable) else [shots]
+    return [checks.integer("shots", number) for number in shots]
 
 
 def ridge_scores(train, targets, test, regularization):
@@ -143,12 +147,13 @@ class FewShot(Protocol):
     def __call__(self, downstream: Any) -> list[Score]:
         """A score for each number of shots."""
         _, counts = np.unique(downstream.train_labels, return_counts=True)
-        shots = [number for number in self.options["shots"] if number <= counts.min()]
+        asked = _numbers(self.options["shots"])
+        shots = [number for number in asked if number <= counts.min()]
         if not shots:
             raise ValueError(
                 f"Few-shot on {downstream.name!r}: its smallest class has "
                 f"{counts.min()} train images, fewer than any of "
-                f"shots={self.options['shots']}."
+                f"shots={asked}."
             )
         options = {**self.options, "shots": shots}
         results = few_shot(*downstream.arrays, seed=downstream.seed, **options)

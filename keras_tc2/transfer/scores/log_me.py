@@ -63,7 +63,8 @@ def _evidence(left, squares, target, dim, max_iterations, tolerance):
         effective = np.sum(squares / (squares + ratio))
         weight_norm = np.sum(squares * projections / (squares + ratio) ** 2)
         residual = np.sum(projections * (ratio / (squares + ratio)) ** 2) + outside
-        alpha = effective / max(weight_norm, 1e-12)
+        # Features that are zero leave both at zero, and the evidence without them.
+        alpha = max(effective, 1e-12) / max(weight_norm, 1e-12)
         beta = max(number - effective, 1e-12) / max(residual, 1e-12)
         if abs(alpha / beta - ratio) <= tolerance * ratio:
             break

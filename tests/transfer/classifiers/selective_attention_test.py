@@ -366,6 +366,18 @@ class CompareEncodersTest(TestCase):
         assert rows["linear: sees"] > 0.9 > rows["linear: blind"]
         assert rows["selective attention"] > 0.9
 
+    def test_encoders_that_take_other_images_are_fine_tuned(self, tmp_path):
+        large = encoders.create("convnet", input_shape=(8, 8, 3), widths=(4,))
+        large.save_pretrained(tmp_path)
+        rows = compare_encoders(
+            {"large": str(tmp_path)},
+            self.data(20, 0),
+            self.data(10, 1),
+            epochs=1,
+            fine_tuning={"epochs": 1},
+        )
+        assert 0 <= rows["best single, fine-tuned"] <= 1
+
     def test_fine_tunes_the_encoder_that_is_best_on_train(self, monkeypatch):
         """Train shows the class in the upper half, test in the lower."""
         halves = {

@@ -75,6 +75,17 @@ class DenseProbeTest(TestCase):
         )
         assert np.mean(whole["predictions"] == pieces["predictions"]) > 0.999
 
+    def test_a_class_that_train_lacks_counts(self):
+        train, (images, masks) = squares(20), squares(6, seed=1)
+        expected = transfer.dense_probe(encoder(), *train, images, masks)
+        other = np.where(masks == 0, 7, masks)
+        found = transfer.dense_probe(encoder(), *train, images, other)
+        seen = transfer.dense_probe(encoder(), *train, images, other, num_classes=3)
+        # Of the classes 0, 1, 2 and 7 the first and the last are never right.
+        squares_alone = 3 * seen["mean_iou"] / 4
+        assert found["mean_iou"] == pytest.approx(squares_alone)
+        assert found["mean_iou"] < expected["mean_iou"] - 0.2
+
     def test_mean_iou(self):
         masks = np.array([[[0, 0], [1, 1]]])
         predictions = np.array([[[0, 1], [1, 1]]])

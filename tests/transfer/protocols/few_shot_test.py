@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_tc2.transfer import few_shot
+from keras_tc2.transfer import FewShot, evaluate, few_shot
 from keras_tc2.transfer.protocols.few_shot import ridge_scores
 from tests.test_case import TestCase
 from tests.transfer.blobs import blobs
@@ -47,6 +47,12 @@ class FewShotTest(TestCase):
         self.assert_close(result["spread"], np.std(result["accuracies"], ddof=1))
         self.assert_close(result["per_image"].mean(), result["accuracy"])
         assert few_shot(*train, *test, shots=2, num_draws=1)[2]["spread"] == 0.0
+
+    def test_one_number_of_shots_through_evaluate(self):
+        sets = {"a": (blobs(60), blobs(50, seed=1))}
+        (row,) = evaluate(None, sets, protocols=FewShot(shots=5)).rows
+        train, test = sets["a"]
+        assert row["value"] == few_shot(*train, *test, shots=5)[5]["accuracy"]
 
     def test_uses_only_the_shots(self):
         # With as many shots as images, every draw is all of train.
