@@ -37,6 +37,19 @@ def all_layers(model):
     return list(model._flatten_layers())
 
 
+def learned_variables(layer):
+    """The weights of a layer that train unless it, or a part of it, is frozen.
+
+    Args:
+        layer: built `keras.Layer`.
+
+    Returns:
+        List of variables, in the order of `layer.variables`.
+    """
+    learned = {id(v) for each in all_layers(layer) for v in each._trainable_variables}
+    return [variable for variable in layer.variables if id(variable) in learned]
+
+
 def change_class(thing, cls):
     """Makes an object one of another class that has the same attributes.
 

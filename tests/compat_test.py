@@ -109,6 +109,20 @@ class UsesTest(TestCase):
         assert {"a", "b"} <= {layer.name for layer in found}
         assert isinstance(found[0], Composed) and outer in found and inner in found
 
+    def test_learned_variables(self):
+        inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        model = keras.Sequential(
+            [inner, keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+        )
+        expected = [id(v) for v in model.trainable_variables]
+        assert len(expected) == 4
+        for frozen in (model.layers[1], inner, model):
+            frozen.trainable = False
+            assert [id(v) for v in compat.learned_variables(model)] == expected
+        frozen = keras.layers.Dense(2, trainable=False)
+        frozen.build((None, 3))
+        assert len(compat.learned_variables(frozen)) == 2
+
     def test_change_class(self):
         class Twice(keras.layers.Dense):
             def call(self, inputs):

@@ -234,7 +234,8 @@ class BiSSLTrainer(Pretrainer):
         Args:
             pretrainer: `SSLPretrainer` or `TC2Pretrainer`. Encoder and projector are
                 shared with it; the objective's head, the momentum target and the
-                normalisation of targets are copied.
+                normalisation of targets are copied. A schedule of the momentum begins
+                anew.
             downstream_head: as in the constructor.
             objective: `Objective` of the same kind with other arguments, such as
                 another momentum; `None` for the pretrainer's own.
@@ -255,7 +256,8 @@ class BiSSLTrainer(Pretrainer):
             part = getattr(model, name)
             if part is not None:
                 part.set_weights(getattr(pretrainer, name).get_weights())
-        if model.updates is not None:
+        # The momentum goes by the updates of this stage, masks by those of both.
+        if model.updates is not None and model.momentum_target is None:
             model.updates.assign(pretrainer.updates)
         return model
 

@@ -3,18 +3,19 @@
 import keras
 from keras import ops
 
+from keras_tc2.compat import learned_variables
 from keras_tc2.pretraining.core.forward import call_layers
 
 
 class MomentumTarget(keras.layers.Layer):
-    """Holds the moving average ξ of trainable weights θ, and calls the network with it.
+    """Holds the moving average ξ of learned weights θ, and calls the network with it.
 
         ξ ← m ξ + (1 − m) θ
 
     after every applied update. It starts as a copy of the weights at the time of
-    construction. Only trainable weights are averaged: in training the target
-    normalises by the statistics of its own batch, and at inference it uses the moving
-    statistics of the online network.
+    construction. What is frozen is its own average, and has one for when it is not.
+    Statistics are not averaged: in training the target normalises by those of its own
+    batch, and at inference it uses the moving statistics of the online network.
 
     Args:
         network: list of built layers, called in turn. They stay the online ones; they
@@ -34,7 +35,7 @@ class MomentumTarget(keras.layers.Layer):
         # In a function, since Keras would take layers in a list as sub-layers.
         self._network = lambda: network
         self._momentum = momentum if callable(momentum) else lambda step: momentum
-        online = [v for layer in network for v in layer.trainable_variables]
+        online = [v for layer in network for v in learned_variables(layer)]
         self._online = lambda: online
         self.averages = [self._copy(variable) for variable in online]
         self.built = True
@@ -58,13 +59,34 @@ class MomentumTarget(keras.layers.Layer):
             id(variable): average
             for variable, average in zip(self._online(), self.averages, strict=True)
         }
-        # What was frozen or unfrozen after construction is its own average.
+        # What a layer was given after construction is its own average.
         weights = [
             ops.cast(average_of.get(id(variable), variable), variable.dtype)
-            for layer in self._network()
-            for variable in layer.trainable_variables
+            for variable in self._trained()
         ]
         return call_layers(self._network(), weights, x, training=training)
+
+    def _trained(self):
+        """The trainable weights of the network, of now."""
+        return [v for layer in self._network() for v in layer.trainable_variables]
+
+    @property
+    def averages_of_trained(self):
+        """List of the averages of what is not frozen now."""
+        trained = {id(variable) for variable in self._trained()}
+        pairs = zip(self._online(), self.averages, strict=True)
+        return [average for variable, average in pairs if id(variable) in trained]
+
+    def load_own_variables(self, store):
+        """As of a layer; a file of 0.1 holds the averages of what was not frozen."""
+        saved = len(store.keys())
+        if saved == len(self.averages) or saved != len(self.averages_of_trained):
+            super().load_own_variables(store)
+            return
+        for variable, average in zip(self._online(), self.averages, strict=True):
+            average.assign(variable)
+        for position, average in enumerate(self.averages_of_trained):
+            average.assign(store[str(position)])
 
     def update(self, step, applied):
         """Moves the averages towards the weights.
@@ -75,7 +97,10 @@ class MomentumTarget(keras.layers.Layer):
                 moves.
         """
         momentum = self._momentum(step)
+        trained = {id(variable) for variable in self._trained()}
         for variable, average in zip(self._online(), self.averages, strict=True):
             rate = ops.cast(1 - momentum, average.dtype)
-            moved = average + rate * (ops.cast(variable, average.dtype) - average)
-            average.assign(ops.where(applied, moved, average))
+            weight = ops.cast(variable, average.dtype)
+            moved = average + rate * (weight - average)
+            now = moved if id(variable) in trained else weight
+            average.assign(ops.where(applied, now, average))

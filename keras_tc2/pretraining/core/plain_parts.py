@@ -13,7 +13,7 @@ WITHOUT = (
 )
 
 
-def described(part, classes, *, only, nested=()):
+def described(part, classes, *, only, nested=(), one_of=()):
     """A part as JSON values, by the name of its class and its arguments.
 
     Args:
@@ -22,6 +22,8 @@ def described(part, classes, *, only, nested=()):
         classes: collection of the classes it may be of, exactly.
         only: str, what the error says of these.
         nested: names of arguments that hold such parts themselves.
+        one_of: dict from the name of an argument that may hold a part of other classes
+            to these; none by default.
 
     Raises:
         ValueError: if it is of another class, a list of parts is too long, or an
@@ -41,15 +43,23 @@ def described(part, classes, *, only, nested=()):
         return [inner(each) for each in part]
     if type(part) not in classes:
         raise ValueError(f"Only {only}. Received: {part!r}. {WITHOUT}")
+
+    def argument(key, value):
+        if key in nested:
+            return inner(getattr(part, key))
+        if key in one_of and isinstance(value, dict):
+            return described(getattr(part, key), one_of[key], only=only)
+        return plain(key, value)
+
     arguments = {
-        key: inner(getattr(part, key)) if key in nested else plain(key, value)
+        key: argument(key, value)
         for key, value in part.get_config().items()
         if key not in KERAS_KEYS
     }
     return {"name": type(part).__name__, "arguments": arguments}
 
 
-def made(name, description, classes, *, nested=(), depth=0):
+def made(name, description, classes, *, nested=(), one_of=(), depth=0):
     """The part that `described` wrote; builds objects of `classes` alone.
 
     Args:
@@ -57,6 +67,7 @@ def made(name, description, classes, *, nested=(), depth=0):
         description: what the JSON holds, whoever wrote it.
         classes: as of `described`.
         nested: as of `described`.
+        one_of: as of `described`.
         depth: int, how many parts it is within.
 
     Raises:
@@ -80,8 +91,16 @@ def made(name, description, classes, *, nested=(), depth=0):
             f"`{name}` must be {'made' if nested else 'one'} of {', '.join(by_name)}. "
             f"Received: {str(description['name'])[:99]}"
         )
+
+    def argument(key, value):
+        if key in nested:
+            return inner(value)
+        if key in one_of and isinstance(value, dict):
+            return made(key, value, one_of[key])
+        return check_plain(key, value)
+
     arguments = {
-        key: inner(value) if key in nested else check_plain(key, value)
+        key: argument(key, value)
         for key, value in checked_object(name, description["arguments"]).items()
     }
     return by_name[description["name"]](**arguments)

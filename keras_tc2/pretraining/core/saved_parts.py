@@ -1,5 +1,6 @@
 """What a pretrainer has beside its encoder, to and from a published folder."""
 
+import contextlib
 import pathlib
 from typing import Any, Self
 
@@ -8,10 +9,12 @@ from keras_tc2.annotations import PathLike
 from keras_tc2.encoders.pretrained import ENCODER_KEY, check_encoder, load_folder
 from keras_tc2.hub import files
 from keras_tc2.hub.config_file import check_plain, read_config, write_config
-from keras_tc2.hub.errors import ConfigError
+from keras_tc2.hub.errors import ConfigError, WeightsError
 from keras_tc2.hub.fetch import fetch_folder
 from keras_tc2.hub.weights import as_model, build_with_weights, save_weights
 from keras_tc2.layers import ProjectionHead
+from keras_tc2.optimizers import MomentumSchedule
+from keras_tc2.pretraining.core.momentum_target import MomentumTarget
 from keras_tc2.pretraining.core.plain_parts import (
     KERAS_KEYS,
     checked_object,
@@ -46,6 +49,8 @@ TASK_ASSIGNMENTS = (
     bilevel.ClusterAssignment,
     bilevel.GivenAssignment,
 )
+# Arguments of objectives that may be a number or one of these.
+OBJECTIVE_PARTS = {"momentum": [MomentumSchedule]}
 AUGMENTATIONS = [
     cls
     for cls in vars(augment).values()
@@ -82,7 +87,9 @@ class SavedPretrainer:
         }
         content = {
             "pretrainer": type(self).__name__,
-            "objective": _described(self.objective, _objectives()),
+            "objective": _described(
+                self.objective, _objectives(), one_of=OBJECTIVE_PARTS
+            ),
             "projector": _described(self.projector, [ProjectionHead]),
             "task_assignment": None,
             "arguments": {key: plain(key, value) for key, value in arguments.items()},
@@ -175,7 +182,12 @@ class SavedPretrainer:
                     "arguments", config["arguments"]
                 ).items()
             }
-            objective = made("objective", config["objective"], _objectives())
+            objective = made(
+                "objective",
+                config["objective"],
+                _objectives(),
+                one_of=OBJECTIVE_PARTS,
+            )
             projector = made("projector", config["projector"], [ProjectionHead])
             if config["task_assignment"] is not None:
                 arguments["task_assignment"] = made(
@@ -190,22 +202,42 @@ class SavedPretrainer:
                 )
             return cls(encoder, objective=objective, projector=projector, **arguments)
 
-        return build_with_weights(
-            build, folder, sha256=config["weights_sha256"], model_of=_parts
-        )
+        def load(model_of):
+            sha256 = config["weights_sha256"]
+            return build_with_weights(build, folder, sha256=sha256, model_of=model_of)
+
+        try:
+            return load(_parts)
+        except WeightsError:
+            if not trainable:
+                with contextlib.suppress(WeightsError):
+                    return load(_parts_of_0_1)
+            raise
 
 
-def _parts(pretrainer):
-    """The parts of a pretrainer as one model."""
-    found = {name: getattr(pretrainer, name, None) for name in PARTS}
+def _parts(pretrainer, **others):
+    """The parts of a pretrainer as one model, some of them perhaps others."""
+    found = {name: getattr(pretrainer, name, None) for name in PARTS} | others
     return as_model(**{n: part for n, part in found.items() if part is not None})
+
+
+def _parts_of_0_1(pretrainer):
+    """As `_parts`; 0.1 kept no averages of a frozen encoder."""
+    target = pretrainer.momentum_target
+    if target is None:
+        return _parts(pretrainer)
+    # Keras names what it saves by the class.
+    kept = MomentumTarget([], 1.0)
+    kept.averages = target.averages_of_trained
+    return _parts(pretrainer, momentum_target=kept)
 
 
 def _objectives():
     return [type(objectives.get(name)) for name in objectives.names()]
 
 
-def _described(part, classes):
-    known = ", ".join(cls.__name__ for cls in classes)
+def _described(part, classes, *, one_of=()):
+    others = [cls for name in one_of for cls in one_of[name]]
+    known = ", ".join(cls.__name__ for cls in [*classes, *others])
     only = f"parts of the library are published: {known}"
-    return described(part, classes, only=only)
+    return described(part, classes, only=only, one_of=one_of)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_tc2 import augment, layers, objectives
 from keras_tc2.objectives import BYOL, NTXent
+from keras_tc2.optimizers import MomentumSchedule
 from keras_tc2.pretraining import BiSSLTrainer, SSLPretrainer, TC2Pretrainer
 from tests import tiny
 from tests.pretraining.bissl.tiny_bissl import (
@@ -104,9 +105,45 @@ class ObjectivesTest(TestCase):
         assert_same(
             values(pretrainer.momentum_target.averages), model.momentum_target.averages
         )
-        assert int(model.updates) == 1
         assert model.objective.momentum == 0.9995
         assert_same(model.encoder.get_weights(), model.upper_encoder.variables)
+
+    def test_a_momentum_begins_with_the_stage(self):
+        def objective():
+            return BYOL(momentum=MomentumSchedule(0.5, 2))
+
+        pretrainer = SSLPretrainer(tiny.encoder(), objective=objective())
+        pretrainer.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+        for seed in range(2):
+            pretrainer.train_on_batch(*tiny.views(seed=seed))
+        assert float(pretrainer.objective.momentum(pretrainer.updates)) == 1.0
+        model = BiSSLTrainer.from_pretrainer(
+            pretrainer, NUM_CLASSES, **{**SHORT, "warmup_steps": 0}
+        )
+        model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+        target = model.momentum_target
+        before = values(target.averages)
+        model.train_on_batch(*batch())
+        for old, average, weight in zip(
+            before, target.averages, target._online(), strict=True
+        ):
+            self.assert_close(average, (old + weight) / 2, atol=1e-6)
+
+    def test_masks_go_on_from_pre_training(self):
+        pretrainer = SSLPretrainer(tiny.encoder(), objective="sim_mim")
+        pretrainer.updates.assign(7)
+        model = BiSSLTrainer.from_pretrainer(pretrainer, NUM_CLASSES, **SHORT)
+        assert int(model.updates) == 7
+
+    def test_a_momentum_target_of_an_encoder_that_was_frozen(self):
+        encoder = tiny.encoder()
+        encoder.trainable = False
+        pretrainer = SSLPretrainer(encoder, objective=BYOL())
+        encoder.trainable = True
+        model = BiSSLTrainer.from_pretrainer(pretrainer, NUM_CLASSES, **SHORT)
+        assert_same(
+            values(pretrainer.momentum_target.averages), model.momentum_target.averages
+        )
 
 
 class DefaultsTest(TestCase):

@@ -7,6 +7,7 @@ from keras_tc2 import layers
 from keras_tc2.objectives import BYOL, DINO
 from keras_tc2.optimizers import MomentumSchedule
 from keras_tc2.pretraining import SSLPretrainer
+from keras_tc2.pretraining.core import momentum_target
 from tests import replicas, tiny
 from tests.test_case import TestCase
 
@@ -122,6 +123,66 @@ class MomentumTargetTest(TestCase):
         model.train_on_batch(*tiny.views())
         moved = [np.any(a != b) for a, b in zip(before, averages(model), strict=True)]
         assert any(moved)
+
+    def test_what_is_frozen_is_its_own_average(self):
+        model = pretrainer(BYOL(momentum=0.5))
+        frozen = {id(v) for v in model.encoder.trainable_variables}
+        trained = model.projector.trainable_variables
+        model.encoder.trainable = False
+        model.compile(keras.optimizers.SGD(0.1))
+        views = tiny.views()
+        before = averages(model)[-len(trained) :]
+        for variable in model.encoder.variables:
+            variable.assign(variable + 0.1)
+        model.train_on_batch(*views)
+        target = model.momentum_target
+        pairs = list(zip(target._online(), target.averages, strict=True))
+        assert [id(v) in frozen for v, _ in pairs].count(True) == len(frozen)
+        for variable, average in pairs[: -len(trained)]:
+            np.testing.assert_array_equal(average, variable)
+        for old, (variable, average) in zip(
+            before, pairs[-len(trained) :], strict=True
+        ):
+            self.assert_close(average, (old + variable) / 2, atol=1e-6)
+        model.encoder.trainable = True
+        model.compile(keras.optimizers.SGD(0.1))
+        model.train_on_batch(*views)
+        variable, average = pairs[0]
+        assert np.any(np.array(variable) != np.array(average))
+
+    @pytest.mark.parametrize("frozen", ["before", "after"])
+    def test_a_frozen_encoder_is_saved(self, tmp_path, frozen):
+        encoder = tiny.encoder()
+        encoder.trainable = frozen == "after"
+        model = SSLPretrainer(encoder, objective=BYOL(), projector=None)
+        for average in model.momentum_target.averages:
+            average.assign(average + 1)
+        model.encoder.trainable = False
+        model.save(tmp_path / "pretrainer.keras")
+        reloaded = keras.saving.load_model(tmp_path / "pretrainer.keras")
+        assert not reloaded.encoder.trainable
+        for a, b in zip(averages(model), averages(reloaded), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_a_file_of_0_1_with_a_frozen_encoder(self, tmp_path, monkeypatch):
+        encoder = tiny.encoder()
+        encoder.trainable = False
+        with monkeypatch.context() as patch:
+            # Its averages were of what was trainable when it was made.
+            patch.setattr(
+                momentum_target, "learned_variables", lambda x: x.trainable_variables
+            )
+            model = SSLPretrainer(encoder, objective=BYOL(), projector=None)
+            for variable in model.variables:
+                variable.assign(variable + 1)
+            model.save(tmp_path / "pretrainer.keras")
+        views = np.concatenate(tiny.views())
+        expected = model.momentum_target(views)
+        reloaded = keras.saving.load_model(tmp_path / "pretrainer.keras")
+        self.assert_close(reloaded.momentum_target(views), expected, atol=1e-5)
+        # The file holds none of the encoder, whose weights they are from now on.
+        reloaded.encoder.trainable = True
+        self.assert_close(reloaded.momentum_target(views), expected, atol=1e-5)
 
     def test_is_the_same_on_all_replicas(self):
         strategy = replicas.strategy(2)

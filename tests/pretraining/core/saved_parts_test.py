@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tc2 import augment, encoders, hub, layers, objectives
+from keras_tc2 import augment, encoders, hub, layers, objectives, optimizers
 from keras_tc2.pretraining import SSLPretrainer, TC2Pretrainer
+from keras_tc2.pretraining.core import momentum_target
 from tests import tiny
 from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
@@ -111,6 +112,56 @@ class SavedPartsTest(TestCase):
             if "seed" not in b.path:
                 self.assert_close(a, b, atol=0, rtol=0)
 
+    def test_a_momentum_target_whatever_is_frozen(self, tmp_path):
+        pretrainer = scrambled(tc2(objective="byol"))
+        for layer in pretrainer.encoder.network.layers[:2]:
+            layer.trainable = False
+        pretrainer = TC2Pretrainer(
+            pretrainer.encoder, objective="byol", projector=pretrainer.projector
+        )
+        for average in pretrainer.momentum_target.averages:
+            average.assign(average + 1)
+        publish(pretrainer, tmp_path)
+        for trainable in (True, False):
+            again = TC2Pretrainer.from_pretrained(tmp_path, trainable=trainable)
+            for a, b in zip(
+                again.momentum_target.averages,
+                pretrainer.momentum_target.averages,
+                strict=True,
+            ):
+                self.assert_close(a, b, atol=0, rtol=0)
+
+    def test_a_frozen_encoder_of_a_folder_of_0_1(self, tmp_path, monkeypatch):
+        encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
+        encoder.trainable = False
+        with monkeypatch.context() as patch:
+            # Its averages were of what was trainable when it was made.
+            patch.setattr(
+                momentum_target, "learned_variables", lambda x: x.trainable_variables
+            )
+            old = scrambled(SSLPretrainer(encoder, objective="byol"))
+            for average in old.momentum_target.averages:
+                average.assign(average + 1)
+            publish(old, tmp_path)
+        again = SSLPretrainer.from_pretrained(tmp_path, trainable=False)
+        self.assert_close(
+            again.momentum_target(views()[0]), old.momentum_target(views()[0])
+        )
+        with pytest.raises(hub.WeightsError, match="are not those"):
+            SSLPretrainer.from_pretrained(tmp_path)
+
+    def test_a_schedule_of_the_momentum(self, tmp_path):
+        momentum = optimizers.MomentumSchedule(0.9, 10, end=0.99)
+        pretrainer = tc2(objective=objectives.BYOL(momentum=momentum))
+        again = TC2Pretrainer.from_pretrained(publish(pretrainer, tmp_path))
+        assert type(again.objective.momentum) is optimizers.MomentumSchedule
+        assert again.objective.get_config() == pretrainer.objective.get_config()
+
+    def test_a_momentum_of_the_users_own_is_refused(self, tmp_path):
+        pretrainer = tc2(objective=objectives.BYOL(momentum=lambda step: 0.9))
+        with pytest.raises(ValueError, match=r"MomentumSchedule.*function"):
+            pretrainer.save_pretrainer_parts(tmp_path)
+
     def test_by_the_hub(self, server):  # noqa: F811
         pretrainer = scrambled(tc2())
         pretrainer.encoder.push_to_hub(
@@ -180,6 +231,30 @@ class HostilePartsTest(TestCase):
                     }
                 },
                 "bytes, but",
+            ),
+            (
+                {
+                    "objective": {
+                        "name": "BYOL",
+                        "arguments": {"momentum": {"name": "NTXent", "arguments": {}}},
+                    }
+                },
+                "`momentum` must be one of MomentumSchedule",
+            ),
+            (
+                {"objective": {"name": "MomentumSchedule", "arguments": {}}},
+                "`objective` must be one of",
+            ),
+            (
+                {
+                    "objective": {
+                        "name": "NTXent",
+                        "arguments": {
+                            "temperature": {"name": "MomentumSchedule", "arguments": {}}
+                        },
+                    }
+                },
+                "`temperature` must be a number",
             ),
             ({"projector": None}, "`projector` must hold a name and arguments alone"),
             (
