@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2 import data
+from keras_tc2.transfer.features.labelled_features import checked_labels
 
 
 def labelled_arrays(name, pairs):
@@ -29,11 +30,12 @@ def labelled_arrays(name, pairs):
             f"(image, label). Received: {type(pairs).__name__}"
         )
     images, labels = (np.asarray(array) for array in pairs)
-    if images.ndim != 4 or labels.shape != images.shape[:1]:
+    if images.ndim != 4 or labels.shape[:1] != images.shape[:1]:
         raise ValueError(
             f"{name} must be images (N, H, W, C) and one label for each. Received "
             f"shapes {images.shape} and {labels.shape}."
         )
+    labels = checked_labels(labels, len(images), name=f"labels of {name.strip('`')}")
     classes, ids = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_tc2.bilevel import value_and_gradients
 from keras_tc2.transfer import merge
 from keras_tc2.transfer.merge.atlas import AnisotropicScaling
+from keras_tc2.transfer.merge.labelled import labelled_arrays
 from tests.test_case import TestCase
 from tests.transfer.merge import networks
 
@@ -113,6 +114,11 @@ class AtlasTest(TestCase):
         np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
         assert abs(results[0][-1] - results[2][-1]) > 1e-6
 
+    def test_labels_may_be_a_column(self):
+        images, ids, number = labelled_arrays("`train`", (IMAGES, LABELS[:, None] + 4))
+        np.testing.assert_array_equal(ids, LABELS)
+        assert images is IMAGES and number == 3
+
     def test_errors(self):
         base = networks.encoder()
         others = [networks.tuned(base, 1)]
@@ -121,6 +127,7 @@ class AtlasTest(TestCase):
             ((base, [], good), "at least 1 encoders"),
             ((base, others, IMAGES), "Labels of `train` are missing"),
             ((base, others, (IMAGES, LABELS[:3])), "one label for each"),
+            ((base, others, (IMAGES, np.eye(3)[LABELS])), "labels of train.*argmax"),
             ((base, [networks.encoder(filters=5)], good), "filters: 3 and 5"),
         ):
             with pytest.raises(ValueError, match=words):
