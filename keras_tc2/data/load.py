@@ -139,8 +139,9 @@ def load(
             `None`.
         class_names: list of str. All classes of a folder, table or list in the order of
             their numbers, so that several folders number them alike; others are an
-            error. `None` numbers those that occur in the order of their names.
-            Defaults to `None`.
+            error. Of a source of numbers that tells no names, what they stand for.
+            `None` numbers those that occur in the order of their names. Defaults to
+            `None`.
 
     Returns:
         Unbatched `tf.data.Dataset` of images `(height, width, channels)`, uint8 or

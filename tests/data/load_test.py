@@ -114,6 +114,13 @@ class DatasetTest(TestCase):
         images = pairs.map(lambda image, label: image)
         np.testing.assert_array_equal(np.stack(arrays(data.load(images))), IMAGES)
 
+    def test_class_names(self):
+        pairs = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))
+        names = ["ant", "bee", "cat"]
+        named = data.load(pairs, labels=True, class_names=names)
+        assert named.class_names == data.load(named, labels=True).class_names == names
+        assert data.load(pairs, class_names=names).class_names is None
+
     @pytest.mark.parametrize("labels", [True, False])
     def test_nothing_is_logged(self, labels, caplog):
         pairs = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))
@@ -213,6 +220,14 @@ class TFDSTest(TestCase):
             EMBEDDED / "digits_28px", "train[:2]", image_size=14, channels=3
         )
         assert dataset.element_spec == tf.TensorSpec((14, 14, 3), tf.uint8)
+
+    def test_names_of_its_own(self):
+        arguments = {"labels": True, "class_names": list("0123456789")}
+        dataset = data.load(EMBEDDED / "digits_28px", **arguments)
+        assert dataset.class_names == list("0123456789")
+        arguments["class_names"] = list("9876543210")
+        with pytest.raises(ValueError, match=r"names of its own.*leave out `class_n"):
+            data.load(EMBEDDED / "digits_28px", **arguments)
 
     def test_unknown_split(self):
         with pytest.raises(ValueError, match=r"splits \['test', 'train'\].*'valid'"):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_tc2.data.sources.element_keys import as_image_and_label
 from keras_tc2.data.sources.image_dataset import ImageDataset
+from keras_tc2.data.sources.labels import names_of_numbers
 
 
 def matches_dataset(request):
@@ -14,7 +15,9 @@ def matches_dataset(request):
 def read_dataset(request):
     """Brings the elements of a dataset to `image` or `(image, label)`."""
     request.refuse_split("A tf.data.Dataset")
-    return ImageDataset(format_elements(request.source, request))
+    own = getattr(request.source, "class_names", None)
+    names = names_of_numbers(own, request)
+    return ImageDataset(format_elements(request.source, request), class_names=names)
 
 
 def format_elements(dataset, request):

@@ -9,7 +9,7 @@ from keras_tc2.data.reading.encoded_images import EncodedImages
 from keras_tc2.data.reading.python_calls import numpy_function
 from keras_tc2.data.sources.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.sources.image_dataset import ImageSource
-from keras_tc2.data.sources.labels import check_labels
+from keras_tc2.data.sources.labels import check_labels, names_of_numbers
 
 
 class HuggingFaceImages(ImageSource):
@@ -101,7 +101,8 @@ def read_hugging_face(request):
     if request.labels:
         label_key = choose_key("label", request.label_key, rows.features, LABEL_KEYS)
         labels = check_labels(rows[label_key][:], len(rows))
-        class_names = getattr(rows.features[label_key], "names", None)
+        own = getattr(rows.features[label_key], "names", None)
+        class_names = names_of_numbers(own, request)
     rows = rows.cast_column(image_key, datasets.Image(decode=False))
     images = HuggingFaceImages(rows, image_key, labels, request, class_names)
     return images.dataset()

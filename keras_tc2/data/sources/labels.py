@@ -65,6 +65,31 @@ def number_labels(labels, num_images, class_names):
     return numbers, class_names and list(class_names)
 
 
+def names_of_numbers(own, request):
+    """What the class numbers of a source stand for.
+
+    Args:
+        own: list of str, as the source tells, or `None`.
+        request: `Request`, whose `class_names` tell it of a source that does not.
+
+    Returns:
+        List of str, or `None`, as where no labels are asked for.
+
+    Raises:
+        ValueError: if both tell, and differ.
+    """
+    if not request.labels:
+        return None
+    told = request.class_names
+    if own and told is not None and list(own) != list(told):
+        raise ValueError(
+            f"The source has class names of its own, {list(own)}: leave out "
+            f"`class_names`. Received: class_names={list(told)}"
+        )
+    names = own or told
+    return names and list(names)
+
+
 def all_classes(names, class_names):
     """The list of all classes in the order of their numbers, see `number_classes`."""
     return sorted(set(names)) if class_names is None else list(class_names)

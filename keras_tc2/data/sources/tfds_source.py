@@ -9,6 +9,7 @@ import re
 from keras_tc2.data.sources.dataset_source import format_elements
 from keras_tc2.data.sources.element_keys import LABEL_KEYS, choose_key
 from keras_tc2.data.sources.image_dataset import ImageDataset
+from keras_tc2.data.sources.labels import names_of_numbers
 
 INFO_FILE = "dataset_info.json"
 NAME = re.compile(r"[A-Za-z][\w-]*(:[\d.*]+|/[\w./-]+(:[\d.*]+)?)?")
@@ -84,7 +85,7 @@ def _read(builder, request):
     if request.labels:
         label_key = choose_key("label", request.label_key, features, LABEL_KEYS)
         names = getattr(features[label_key], "names", None)
-    return ImageDataset(dataset, class_names=names and list(names))
+    return ImageDataset(dataset, class_names=names_of_numbers(names, request))
 
 
 def _prepare(builder, request):

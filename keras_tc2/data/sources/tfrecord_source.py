@@ -6,6 +6,7 @@ from keras_tc2.data.reading.encoded_images import EncodedImages
 from keras_tc2.data.reading.reading_errors import unwrapped
 from keras_tc2.data.sources.element_keys import IMAGE_KEYS, LABEL_KEYS, choose_key
 from keras_tc2.data.sources.image_dataset import ImageDataset
+from keras_tc2.data.sources.labels import names_of_numbers
 
 
 def matches_tfrecords(request):
@@ -53,11 +54,11 @@ def read_tfrecords(request):
         contents=_contents(records, {image_key: features[image_key]}),
     )
     elements = encoded.elements(records.map(lambda record: (record,)), decode, tf.range)
-    if request.on_error == "raise":
-        return ImageDataset(elements)
-    with unwrapped():
-        size = sum(1 for _ in elements)
-    return ImageDataset(elements.apply(tf.data.experimental.assert_cardinality(size)))
+    if request.on_error == "skip":
+        with unwrapped():
+            size = sum(1 for _ in elements)
+        elements = elements.apply(tf.data.experimental.assert_cardinality(size))
+    return ImageDataset(elements, class_names=names_of_numbers(None, request))
 
 
 def _contents(records, feature):

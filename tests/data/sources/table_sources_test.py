@@ -288,7 +288,10 @@ class TFRecordTest(TestCase):
     def test_folder_of_shards(self, tmp_path):
         self.write(tmp_path / "a.tfrecord-00001-of-00002", self.records()[3:])
         self.write(tmp_path / "a.tfrecord-00000-of-00002", self.records()[:3])
-        assert_holds(data.load(tmp_path, labels=True), labels=LABELS)
+        names = ["cat", "dog", "eel"]
+        labelled = data.load(tmp_path, labels=True, class_names=names)
+        assert_holds(labelled, labels=LABELS)
+        assert labelled.class_names == names
         assert_holds(data.load(tmp_path / "a.tfrecord-00001-of-00002"), IMAGES[3:])
 
     def test_broken_record_is_numbered(self, tmp_path, caplog):
@@ -339,7 +342,10 @@ class HuggingFaceTest(TestCase):
         return self.rows.cast_column("img", self.datasets.Image())
 
     def test_rows(self):
-        assert_holds(data.load(self.pictures, labels=True), labels=LABELS)
+        names = ["cat", "dog", "eel"]
+        labelled = data.load(self.pictures, labels=True, class_names=names)
+        assert_holds(labelled, labels=LABELS)
+        assert labelled.class_names == names
         assert_holds(data.load(self.pictures.select([3, 1])), IMAGES[[3, 1]])
 
     def test_embedded_bytes(self):
