@@ -12,6 +12,7 @@ from keras import ops
 from keras_tc2.annotations import Array, Tensor
 from keras_tc2.bilevel.gradients import value_and_gradients
 from keras_tc2.bilevel.inner_loop import adapt
+from keras_tc2.precision import at_least_float32
 
 
 def split_tasks(batch: Any, order: Tensor | None, num_tasks: int) -> Any:
@@ -208,8 +209,8 @@ def mean_transfer_losses(
             gradients that half precision can hold. Defaults to `1.0`.
 
     Returns:
-        Dict of scalars: `outer_loss`, which can be differentiated once, by `values`,
-        and, if there are inner steps, `inner_loss`, which cannot.
+        Dict of scalars, float32 or float64: `outer_loss`, which can be differentiated
+        once, by `values`, and, if there are inner steps, `inner_loss`, which cannot.
     """
     num_tasks = len(partners)
     names = ["outer_loss"] + ["inner_loss"] * bool(num_steps)
@@ -233,9 +234,12 @@ def mean_transfer_losses(
             return results["outer_loss"] * scale, results
 
         (_, results), gradients = value_and_gradients(scaled_loss, values)
-        sums = [total + results[name] for total, name in zip(sums, names, strict=True)]
+        sums = [
+            total + ops.cast(results[name], total.dtype)
+            for total, name in zip(sums, names, strict=True)
+        ]
         return sums, [
-            total + gradient
+            total + ops.cast(gradient, total.dtype)
             for total, gradient in zip(gradient_sums, gradients, strict=True)
         ]
 
@@ -246,15 +250,19 @@ def mean_transfer_losses(
             lambda s, *state: (s + 1, *add_task(s, *state, values)),
             (
                 0,
-                [ops.zeros((), values[0].dtype)] * len(names),
-                [tf.zeros_like(value) for value in values],
+                # Sums, and not in half precision.
+                [at_least_float32(ops.zeros((), values[0].dtype))] * len(names),
+                [at_least_float32(tf.zeros_like(value)) for value in values],
             ),
             parallel_iterations=1,
         )
 
         def backward(d_outer_loss, *_):
             factor = d_outer_loss / (num_tasks * scale)
-            return [gradient * factor for gradient in gradients]
+            return [
+                ops.cast(gradient * ops.cast(factor, gradient.dtype), value.dtype)
+                for gradient, value in zip(gradients, values, strict=True)
+            ]
 
         return [total / num_tasks for total in sums], backward
 

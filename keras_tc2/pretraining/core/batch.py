@@ -85,9 +85,15 @@ def check_views(views, *, image_shape, needs):
             f"of images. Received: {received}"
         )
     if None in sizes:
+        shape = tuple(views[0].shape)
         raise ValueError(
             "Batches must have a fixed size: batch the data with "
-            "`drop_remainder=True`, as `data.two_views` does."
+            "`drop_remainder=True`, as `data.two_views` does, or give arrays of a "
+            "number that `batch_size` divides. Of a generator or a "
+            "`keras.utils.PyDataset` Keras keeps no size: give "
+            "`tf.data.Dataset.from_generator(..., output_signature=(view, view))` with "
+            f"`view = tf.TensorSpec({(8, *shape[1:])})` for batches of 8. Received: "
+            f"view_1 {shape}"
         )
 
 

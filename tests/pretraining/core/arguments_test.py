@@ -1,5 +1,7 @@
 """Every documented argument of `compile` and `fit`: taken, or refused by name."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -100,6 +102,33 @@ class FitTest(TestCase):
     def test_refuses(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             pretrainer().fit(**{"x": views(), **arguments})
+
+
+class GeneratorTest(TestCase):
+    """Of a generator Keras keeps no batch size; what the error says gives it one."""
+
+    @pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+    def test_is_told_what_to_do(self, kind):
+        class Batches(keras.utils.PyDataset):
+            def __len__(self):
+                return 2
+
+            def __getitem__(self, index):
+                return tiny.views(8, index)
+
+        def generator():
+            yield from (tiny.views(8, seed) for seed in range(2))
+
+        model = pretrainer()
+        given = generator() if kind == "generator" else Batches()
+        with pytest.raises(ValueError, match="from_generator") as found:
+            model.fit(given, verbose=0)
+        view = eval(re.search(r"`view = (.*?)`", str(found.value))[1], {"tf": tf})
+        dataset = tf.data.Dataset.from_generator(
+            generator, output_signature=(view, view)
+        )
+        model.fit(dataset, verbose=0)
+        assert int(model.optimizer.iterations) == 2
 
 
 class AccumulationTest(TestCase):

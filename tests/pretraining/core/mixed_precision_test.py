@@ -120,6 +120,34 @@ class MixedPrecisionTest(TestCase):
         assert cosines.dtype == tf.float32
         assert np.all(np.isfinite(cosines))
 
+    @pytest.mark.parametrize("scope", ["projector", "encoder"])
+    def test_weights_may_be_in_half_precision(self, scope):
+        def made(policy):
+            keras.config.set_dtype_policy(policy)
+            model = TC2Pretrainer(
+                tiny.encoder(),
+                objective="nt_xent",
+                projector=layers.ProjectionHead(4, hidden_dim=5),
+                num_tasks=2,
+                num_inner_steps=1,
+                inner_scope=scope,
+            )
+            tiny.move_off_the_start(model.trainable_variables, scale=0.1)
+            return model
+
+        one, two = made("float32"), made("bfloat16")
+        one.set_weights(two.get_weights())
+        (expected, whole), (losses, half) = (
+            model.value_and_gradients(*tiny.views(8)) for model in (one, two)
+        )
+        for name, loss in expected.items():
+            assert losses[name].dtype == tf.float32
+            self.assert_close(losses[name], loss, rtol=0.1, atol=0.1)
+        assert {g.dtype for g in half} == {tf.bfloat16}
+        assert cosine(whole, [np.array(tf.cast(g, "float32")) for g in half]) > 0.9
+        two.compile(keras.optimizers.SGD(0.01))
+        assert two.fit(dataset(1), verbose=0).history["skipped_updates"] == [0]
+
     @pytest.mark.parametrize("policy", POLICIES)
     @pytest.mark.parametrize(
         ("name", "arguments", "last"),
