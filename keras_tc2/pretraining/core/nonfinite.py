@@ -41,6 +41,7 @@ class SkippedUpdates(keras.metrics.Metric):
             self.labelled_dark = self.add_variable(
                 shape=(), initializer="zeros", name="labelled_dark"
             )
+        self.in_a_row = _InARow()
 
     def look_at(self, views):
         """Which of two views have pixels in [0, 1]: a list of bool scalar tensors."""
@@ -97,6 +98,7 @@ class SkippedUpdates(keras.metrics.Metric):
         """
         self.counts.assign_add(1.0 - ops.cast(finite_terms, "float32"))
         self.skipped.assign_add(ops.cast(skipped, "float32") / num_replicas)
+        self.in_a_row.update(skipped)
 
     def result(self):
         """The number of skipped updates since the last reset."""
@@ -109,6 +111,39 @@ class SkippedUpdates(keras.metrics.Metric):
             (term for term, n in zip(self.terms, counts, strict=True) if n > 0),
             "gradients",
         )
+
+
+class _InARow:
+    """How many updates in a row were skipped, and how many at most.
+
+    Beside the variables of the metric, which are reset every epoch and saved.
+    """
+
+    def __init__(self):
+        self._variable = keras.Variable(
+            [0.0, 0.0, 0.0],
+            dtype="float32",
+            trainable=False,
+            aggregation="mean",
+            synchronization="on_read",
+            name="skipped_in_a_row",
+        )
+
+    def reset(self):
+        """Forgets all."""
+        self._variable.assign([0.0, 0.0, 0.0])
+
+    def update(self, skipped):
+        """Takes whether an update was skipped, the same on all replicas."""
+        now, most, since = tf.unstack(ops.convert_to_tensor(self._variable))
+        now = (now + 1.0) * ops.cast(skipped, "float32")
+        since = tf.where(now > most, 0.0, since + 1.0)
+        self._variable.assign(tf.stack([now, tf.maximum(now, most), since]))
+
+    def most(self):
+        """The length of the longest row, and how many updates ago it ended; ints."""
+        _, most, since = ops.convert_to_numpy(self._variable)
+        return int(most), int(since)
 
 
 def _looked_at(view):
@@ -147,46 +182,49 @@ class StopOnNonFinite(keras.callbacks.Callback):
         super().__init__()
         self.patience = patience
         self.checkpoint = checkpoint
-        self.in_a_row = 0
         self.before = 0
+
+    def on_train_begin(self, logs=None):
+        """Begins to count."""
+        self.model.skipped_updates.in_a_row.reset()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Follows the reset of the metrics, or their return from a checkpoint."""
         self.epoch = epoch
+        self.at_begin = True
         # Under a strategy the count is a sum over replicas, which a read must take.
         self.before = float(ops.convert_to_numpy(self.model.skipped_updates.skipped))
         self.first_step = self.checkpoint.steps_before if self.checkpoint else 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at the count of skipped updates after every batch."""
+        """Looks at what was skipped, after every `steps_per_execution` updates."""
         skipped = logs.get("skipped_updates", 0)
-        if batch == 0:
+        if self.at_begin:
             self._warn_of_darkness()
+            self.at_begin = False
         if skipped > self.before:
             self.model.skipped_updates.check_range(
                 f"at step {self.first_step + batch} of epoch {self.epoch}; the weights "
                 "are those from before"
             )
-        self.in_a_row = self.in_a_row + skipped - self.before if skipped else 0
-        if skipped == self.before:
-            self.in_a_row = 0
+            in_a_row, since = self.model.skipped_updates.in_a_row.most()
+            if in_a_row > self.patience:
+                raise FloatingPointError(self._message(batch - since, in_a_row))
         self.before = skipped
-        if self.in_a_row > self.patience:
-            term = self.model.skipped_updates.first_at_fault()
-            raise FloatingPointError(self._message(batch, term))
 
     def _warn_of_darkness(self):
         dark = self.model.skipped_updates.dark_images()
         if dark is not None:
             warnings.warn(
-                f"{dark} practically black at the first step of epoch "
+                f"{dark} practically black at the begin of epoch "
                 f"{self.epoch}: no pixel is above {DARK:g}. Was it divided by 255 "
                 "twice, by `Rescaling` in the augmentation perhaps?",
                 stacklevel=2,
             )
 
-    def _message(self, batch, term):
+    def _message(self, batch, in_a_row):
         step = self.first_step + batch
+        term = self.model.skipped_updates.first_at_fault()
         found = f"`{term}` is NaN or infinite at step {step} of epoch {self.epoch}"
         if term.startswith("view"):
             advice = (
@@ -209,7 +247,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if self.checkpoint and self.checkpoint.newest():
             advice += f" The last good checkpoint is {self.checkpoint.newest()}."
         return (
-            f"Training stopped: {found}; {int(self.in_a_row)} update(s) in a row were "
+            f"Training stopped: {found}; {in_a_row} update(s) in a row were "
             f"skipped, the weights are those from before. {advice}"
         )
 

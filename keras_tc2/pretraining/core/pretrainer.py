@@ -291,9 +291,16 @@ class Pretrainer(TrainingStep):
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
         start = run_data.first_step(arguments, self._steps_given)
         counter = run_data.CountSteps(x, start, self._steps_given)
+        # First, so that other callbacks see what training ended with.
+        first = [
+            counter,
+            keras.callbacks.LambdaCallback(
+                on_train_end=lambda logs: self.finish_further_optimizers()
+            ),
+        ]
         guards = [StopOnNonFinite(self.nonfinite_patience, checkpoint), WarnOfGrowth()]
         if is_list:
-            callbacks.callbacks.insert(0, counter)
+            callbacks.callbacks[:0] = first
             for guard in guards:
                 callbacks.append(guard)
         else:
@@ -303,7 +310,7 @@ class Pretrainer(TrainingStep):
             if not any(isinstance(member, progress) for member in members):
                 # Last, so that it shows what the others measured.
                 guards.append(ShortProgress())
-            callbacks = [counter, *members, *guards]
+            callbacks = [*first, *members, *guards]
         strategy = self.distribute_strategy
         if checkpoint is None:
             arguments = run_data.divided(arguments, strategy, start)

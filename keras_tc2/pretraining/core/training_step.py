@@ -136,6 +136,14 @@ class TrainingStep(keras.Model):
             (self.calibrator_optimizer, self.calibrator_variables),
         ]
 
+    def finish_further_optimizers(self) -> None:
+        """Gives variables their averages, as Keras does for the first optimizer.
+
+        At the end of training, of optimizers with `use_ema=True`.
+        """
+        for optimizer, variables in self.optimized_variables[1:]:
+            optimizer.finalize_variable_values(variables)
+
     @property
     def metrics(self) -> list[keras.Metric]:
         """The tracked losses first; Keras's own loss tracker is not used."""
@@ -180,11 +188,15 @@ class TrainingStep(keras.Model):
         losses, embeddings, gradients, state = self._differentiate(batch)
         updates = self._updates(gradients)
         finite = self._finite_terms(batch, losses)
-        now = updates[:1] if self.alternating else updates
-        kept, applied = self._update(finite, now, state)
         if self.alternating:
-            _, _, gradients, _ = self._differentiate(batch)
-            self._apply(kept, self._updates(gradients)[1:])
+
+            def calibrator(kept):
+                _, _, gradients, _ = self._differentiate(batch)
+                return self._apply(kept, self._updates(gradients)[1:])
+
+            kept, applied = self._update(finite, updates[:1], state, calibrator)
+        else:
+            kept, applied = self._update(finite, updates, state)
         self._follow_update(applied)
         return self._update_metrics(losses, embeddings, kept)
 
@@ -212,13 +224,15 @@ class TrainingStep(keras.Model):
         factor = optimizer.scale_loss(1.0) / self.optimizer.scale_loss(1.0)
         return [gradient * ops.cast(factor, gradient.dtype) for gradient in gradients]
 
-    def _update(self, finite, updates, state):
+    def _update(self, finite, updates, state, then=None):
         """Applies gradients and takes over new state, if all is finite on all replicas.
 
         Args:
             finite: bool tensor, whether each of the watched terms is finite.
             updates: list of `(optimizer, gradients, variables)`.
             state: list of `(variable, value)`.
+            then: function of whether that was kept, which makes the rest of the update
+                and returns whether all was; `None` for no rest.
 
         Returns:
             Two bool scalar tensors: whether the update was kept, and whether the first
@@ -227,16 +241,27 @@ class TrainingStep(keras.Model):
         """
         before = _num_updates(updates[0][0])
         kept = self._apply(tf.reduce_all(finite), updates, state)
+        applied = ops.not_equal(_num_updates(updates[0][0]), before)
+        if then is not None:
+            kept = then(kept)
         self.skipped_updates.update_state(finite, ~kept, num_replicas())
-        return kept, ops.not_equal(_num_updates(updates[0][0]), before)
+        return kept, applied
 
     def _apply(self, finite, updates, state=()):
         """What `_update` applies; returns whether it was kept, the same everywhere."""
         # Under loss scaling, gradients overflow now and then by design, and the
-        # optimizer itself skips the update and lowers its scale.
+        # optimizer itself skips the update and lowers its scale. What is not finite at
+        # a scale below 1 is no overflow of the scale's.
         unscaled = [g for o, part, _ in updates if not _scales(o) for g in part]
         if unscaled:
             finite &= _all_finite(unscaled)
+        for optimizer, gradients, _ in updates:
+            if _scales(optimizer):
+                finite &= tf.cond(
+                    optimizer.dynamic_scale >= 1,
+                    lambda: True,
+                    lambda gradients=gradients: _all_finite(gradients),
+                )
         kept = all_replicas(finite)
         updates = [
             (optimizer, _overflown_together(optimizer, gradients), variables)

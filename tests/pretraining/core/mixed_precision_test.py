@@ -235,3 +235,22 @@ class MixedPrecisionTest(TestCase):
 
             _, cosines[policy] = value_and_gradients(loss, scope.weights())
         assert cosine(*cosines.values()) > 0.98
+
+
+class NonFiniteGradientsTest(TestCase):
+    def test_no_loss_scale_hides_them(self):
+        keras.config.set_dtype_policy("mixed_float16")
+
+        def distance(embeddings_1, embeddings_2):
+            """Has a NaN gradient where both are equal."""
+            return tf.reduce_mean(tf.norm(embeddings_1 - embeddings_2, axis=-1))
+
+        model = SSLPretrainer(tiny.encoder(), objective=distance)
+        sgd = keras.optimizers.SGD(0.1)
+        model.compile(keras.optimizers.LossScaleOptimizer(sgd, initial_scale=2.0))
+        view = tiny.views()[0]
+        views = tf.data.Dataset.from_tensors((view, view)).repeat(5)
+        # At scales of 2 and 1 it may be an overflow.
+        message = "`gradients` is NaN or infinite at step 2"
+        with pytest.raises(FloatingPointError, match=message):
+            model.fit(views, verbose=0)

@@ -222,6 +222,25 @@ class NonFiniteTest(TestCase):
         with pytest.raises(FloatingPointError, match=r"2 update\(s\) in a row"):
             model.fit(good.concatenate(bad).concatenate(bad), verbose=0)
 
+    @pytest.mark.parametrize("at_once", [1, 4, 8])
+    def test_patience_whatever_the_steps_per_execution(self, at_once):
+        def steps(*poisoned):
+            view_1, view_2 = (np.tile(v, (8, 1, 1, 1, 1)) for v in tiny.views())
+            view_1[list(poisoned), 0] = np.nan
+            return tf.data.Dataset.from_tensor_slices((view_1, view_2))
+
+        model = pretrainer("ssl", nonfinite_patience=1)
+        model.compile("sgd", steps_per_execution=at_once)
+        history = model.fit(steps(0, 4, 7), epochs=1, verbose=0).history
+        assert history["skipped_updates"] == [3]
+        message = r"at step 4 of epoch 0; 2 update\(s\) in a row"
+        for _ in range(2):  # The row of one call is not that of the next.
+            with pytest.raises(FloatingPointError, match=message):
+                model.fit(steps(0, 3, 4), verbose=0)
+        # Rows go from one epoch to the next.
+        with pytest.raises(FloatingPointError, match="at step 0 of epoch 1; 2 update"):
+            model.fit(steps(0, 7), epochs=2, verbose=0)
+
 
 class BatchTest(TestCase):
     @both

@@ -85,11 +85,14 @@ class ViewRangeTest(TestCase):
         with pytest.raises(ValueError, match=r"give it back: Keras's layers"):
             pretrainer().fit(views, verbose=0)
 
-    def test_rescaled_twice_is_said(self):
+    @pytest.mark.parametrize("steps_per_execution", [1, 2])
+    def test_rescaled_twice_is_said(self, steps_per_execution):
         layer = keras.layers.Rescaling(1 / 255)
         views = data.two_views(IMAGES, batch_size=8, augmentation=layer)
+        model = pretrainer()
+        model.compile("sgd", steps_per_execution=steps_per_execution)
         with pytest.warns(UserWarning, match=r"`view_1` is practically black"):
-            pretrainer().fit(views, verbose=0)
+            model.fit(views, verbose=0)
 
     def test_on_replicas(self):
         with replicas.mirrored(2).scope():

@@ -399,6 +399,16 @@ class AlternatingTest(TestCase):
         model.fit(tf.data.Dataset.from_tensors(tiny.views()).repeat(3), verbose=0)
         assert int(first.iterations) == int(second.iterations) == 3
 
+    def test_both_optimizers_end_with_the_average(self):
+        model = pretrainer(alternating=True)
+        model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+        model.fit(tf.data.Dataset.from_tensors(tiny.views()).repeat(3), verbose=0)
+        for optimizer, variables in model.optimized_variables:
+            averages = [v for v in optimizer.variables if "average" in v.path]
+            assert len(averages) == len(variables)
+            for variable, average in zip(variables, averages, strict=True):
+                np.testing.assert_array_equal(variable, average)
+
     def test_what_is_not_finite_updates_neither(self):
         model = pretrainer(alternating=True, nonfinite_patience=1)
         model.compile("sgd")
@@ -408,6 +418,23 @@ class AlternatingTest(TestCase):
         model.fit(tf.data.Dataset.from_tensors((view_1, view_2)), verbose=0)
         for a, b in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
+
+    def test_what_is_not_finite_after_the_first_half_is_reported(self):
+        class SecondIsNaN(TC2Pretrainer):
+            num_times = 0
+
+            def _differentiate(self, batch, **arguments):
+                found = super()._differentiate(batch, **arguments)
+                self.num_times += 1
+                if self.num_times % 2:
+                    return found
+                losses, embeddings, gradients, state = found
+                return losses, embeddings, [g * np.nan for g in gradients], state
+
+        model = pretrainer(kind=SecondIsNaN, alternating=True)
+        model.compile("sgd")
+        with pytest.raises(FloatingPointError, match="`gradients` is NaN"):
+            model.fit(tf.data.Dataset.from_tensors(tiny.views()), verbose=0)
 
 
 class TasksOfABatchTest(TestCase):
@@ -501,6 +528,11 @@ class ArgumentsTest(TestCase):
         del arguments["weights_per"]
         arguments |= {"calibration": "projection", "nonnegative_weights": True}
         self.run_config_test(TC2Pretrainer, arguments, apart=["weights_per"])
+
+    @pytest.mark.parametrize("without", ["num_inner_steps", "transfer_weight"])
+    def test_a_cosine_of_gradients_that_are_not_made(self, without):
+        with pytest.raises(ValueError, match=f"`log_task_gradient.*{without}=0"):
+            pretrainer(log_task_gradient_cosine=True, **{without: 0})
 
     def test_saves_and_loads_whole(self, tmp_path):
         model = pretrainer(task_assignment="cluster")
