@@ -124,7 +124,7 @@ def _described(thing):
     """An object by its class and the arguments that its config tells."""
     try:
         config = thing.get_config()
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):  # It holds what Keras cannot tell.
         config = {}
     return _call(type(thing).__name__, config)
 

@@ -1,5 +1,6 @@
 """A loss of one's own, given as a bare function."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Self
@@ -19,7 +20,8 @@ class FunctionObjective(Objective):
 
     Args:
         function: callable `function(embeddings_1, embeddings_2)` of two float tensors
-            `(batch, dim)`, not normalised, that returns a scalar tensor. Register it
+            `(batch, dim)`, not normalised, that returns a scalar tensor; or a
+            `functools.partial` of a function with further arguments. Register it
             with `keras.saving.register_keras_serializable` to load a saved pretrainer
             without naming it in `custom_objects`.
         gather: bool. Whether the batch is global under a `tf.distribute` strategy.
@@ -52,17 +54,24 @@ class FunctionObjective(Objective):
         return self.function(embeddings_1, embeddings_2)
 
     def get_config(self) -> Config:
-        """The constructor arguments."""
-        return {
-            **super().get_config(),
-            "function": keras.saving.serialize_keras_object(self.function),
-        }
+        """The constructor arguments; a partial function and what it is given apart."""
+        function, given = self.function, {}
+        if isinstance(function, functools.partial):
+            given = {"args": list(function.args), "keywords": function.keywords}
+            function = function.func
+        parts = {"function": function, **given}
+        return {**super().get_config(), **keras.saving.serialize_keras_object(parts)}
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
         """The objective that `get_config` described."""
-        function = keras.saving.deserialize_keras_object(config["function"])
-        return cls(**{**config, "function": function})
+        config = keras.saving.deserialize_keras_object(config)
+        args, keywords = config.pop("args", []), config.pop("keywords", {})
+        if args or keywords:
+            config["function"] = functools.partial(
+                config["function"], *args, **keywords
+            )
+        return cls(**config)
 
 
 def checked_function(function):

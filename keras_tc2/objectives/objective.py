@@ -111,11 +111,22 @@ class Objective:
         """The loss of one task, or of one replica: nothing is gathered."""
         outputs = keras.tree.map_structure(at_least_float32, outputs)
         if targets is None:
-            return self.compute_loss(*outputs)
+            return self._checked(self.compute_loss(*outputs))
         targets = keras.tree.map_structure(
             lambda x: tf.stop_gradient(at_least_float32(x)), targets
         )
-        return self.compute_loss(*outputs, targets=targets)
+        return self._checked(self.compute_loss(*outputs, targets=targets))
+
+    def _checked(self, loss):
+        """The loss; `ValueError` if it is more than one number."""
+        shape = tf.TensorShape(getattr(loss, "shape", ()))
+        if shape.rank:
+            raise ValueError(
+                f"{self!r} must return a scalar, one loss of the whole batch. Keras's "
+                "loss functions give one an image: take `keras.ops.mean` of it. "
+                f"Received: a loss of shape {tuple(shape)}"
+            )
+        return loss
 
     def __repr__(self) -> str:
         """The call that makes it, without what is at its default."""

@@ -32,7 +32,8 @@ def sim_mim(predictions: Tensor, pixels: Tensor, masks: Tensor) -> Tensor:
 
     Args:
         predictions: float tensor `(batch, height, width, channels)`.
-        pixels: float tensor of the same shape; no gradient flows into it.
+        pixels: float tensor of the same shape, cast to the type of the predictions;
+            no gradient flows into it.
         masks: float tensor `(batch, height, width, 1)`: 1 where hidden, else 0.
 
     Returns:
@@ -47,7 +48,8 @@ def sim_mim(predictions: Tensor, pixels: Tensor, masks: Tensor) -> Tensor:
     """
     check_alike({"predictions": predictions, "pixels": pixels}, rank=4)
     check_alike({"masks": masks, "pixels[..., :1]": pixels[..., :1]}, rank=4)
-    predictions, pixels = at_least_float32(predictions), at_least_float32(pixels)
+    predictions = at_least_float32(predictions)
+    pixels = ops.cast(pixels, predictions.dtype)
     masks = ops.cast(masks, predictions.dtype)
     errors = ops.abs(predictions - ops.stop_gradient(pixels)) * masks
     hidden = ops.sum(masks) * errors.shape[-1]

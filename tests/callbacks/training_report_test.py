@@ -59,6 +59,17 @@ class TrainingReportTest(TestCase):
         assert "<td>steps an epoch</td><td>2</td>" in text
         assert "<td>tiny_encoder, 148 weights</td>" in text
 
+    def test_facts_of_what_cannot_be_told(self):
+        class Loss:
+            def __call__(self, embeddings_1, embeddings_2):
+                return 0.0
+
+        model = keras_tc2.SSLPretrainer(tiny.encoder(), objective=Loss())
+        model.compile("sgd")
+        told = {"params": {}, "num_epochs": 1, "seconds": 1.0, "begun": 0}
+        facts = dict(run_facts(model, **told))
+        assert facts["objective"] == "FunctionObjective()"
+
     def test_facts_of_a_pretrainer(self):
         encoder = keras_tc2.encoders.create(
             "convnet", input_shape=tiny.IMAGE_SHAPE, widths=(4,)

@@ -1,3 +1,6 @@
+import functools
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +16,11 @@ from tests.test_case import TestCase
 @keras.saving.register_keras_serializable(package="tests")
 def squared_distance(embeddings_1, embeddings_2):
     return keras.ops.mean(keras.ops.square(embeddings_1 - embeddings_2))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def scaled_distance(scale, embeddings_1, embeddings_2, power=2):
+    return scale * keras.ops.mean((embeddings_2 - embeddings_1) ** power)
 
 
 def needs_three(a, b, c):
@@ -33,6 +41,22 @@ class GetTest(TestCase):
         again = SSLPretrainer.from_config(model.get_config())
         assert again.objective.function is squared_distance
         assert again.objective.get_config() == model.objective.get_config()
+
+    def test_a_partial_function_is_saved_with_its_arguments(self):
+        partial = functools.partial(scaled_distance, 3.0, power=3)
+        model = SSLPretrainer(tiny.encoder(), objective=partial)
+        z = np.arange(6, dtype="float32").reshape(2, 3)
+        assert float(model.objective(z, z + 2)) == 24
+        config = json.loads(json.dumps(model.get_config()))
+        again = SSLPretrainer.from_config(config).objective
+        assert float(again(z, z + 2)) == 24
+        assert again.get_config() == model.objective.get_config()
+
+    def test_one_loss_an_image_is_refused(self):
+        model = SSLPretrainer(tiny.encoder(), objective=keras.losses.cosine_similarity)
+        message = r"cosine_similarity.* must return a scalar.*shape \(8,\)"
+        with pytest.raises(ValueError, match=message):
+            model.value_and_gradients(*tiny.views())
 
     def test_a_function_of_three_is_refused(self):
         with pytest.raises(ValueError, match=r"embeddings_1, embeddings_2.*needs_thr"):

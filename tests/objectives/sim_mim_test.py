@@ -44,6 +44,12 @@ class SimMIMLossTest(TestCase):
         shifted = sim_mim(predictions[order], pixels, hidden)
         assert abs(float(shifted - loss)) > 1e-4
 
+    def test_pixels_of_another_type(self):
+        predictions, pixels = images(2)
+        loss = sim_mim(predictions.astype("float32"), pixels, masks())
+        assert loss.dtype == "float32"
+        self.assert_close(loss, sim_mim(predictions, pixels, masks()), rtol=1e-5)
+
     def test_gradients(self, float64):
         predictions, pixels = images(2)
         loss_checks.check_gradients(
