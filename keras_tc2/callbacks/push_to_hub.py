@@ -95,8 +95,8 @@ class PushToHub(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Tries the writing, so that a mistake shows before the training."""
-        if self.encoder is None:
-            self.encoder = watched_encoder(self.model)
+        self._encoder = self.encoder or watched_encoder(self.model)
+        self._epoch = self._pushed_epoch = None
         with tempfile.TemporaryDirectory() as folder:
             self._write(folder)
 
@@ -131,7 +131,7 @@ class PushToHub(keras.callbacks.Callback):
 
     def _write(self, folder):
         pretrainer = self.model if self.include_pretrainer else None
-        self.encoder.push_to_hub(
+        self._encoder.push_to_hub(
             self.repo_id,
             dry_run=folder,
             include_pretrainer=pretrainer,

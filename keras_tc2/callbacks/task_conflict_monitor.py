@@ -11,6 +11,7 @@ from keras_tc2.annotations import Figure, Tensor
 from keras_tc2.bilevel.task_conflict import TaskConflict
 from keras_tc2.callbacks.every_few_epochs import LoggedMeasurement
 from keras_tc2.callbacks.held_batch import held_batches
+from keras_tc2.pretraining.tc2.diagnosis import checked_for_conflict
 from keras_tc2.reporting.palette import COLOURS
 
 NAMES = (
@@ -68,7 +69,8 @@ class TaskConflictMonitor(LoggedMeasurement):
         pictures: list of `(figure, caption)`, for `TrainingReport`.
 
     Raises:
-        ValueError: in `fit`, if the model is no `TC2Pretrainer`.
+        ValueError: in `fit`, before it trains, if the model is no `TC2Pretrainer`, or
+            if there are fewer than four images a task where tasks are clusters.
     """
 
     def __init__(
@@ -93,6 +95,8 @@ class TaskConflictMonitor(LoggedMeasurement):
             )
         super().on_train_begin(logs)
         self._batches = held_batches(self.views, self.num_batches)
+        if len(self._batches) > 1:
+            checked_for_conflict(self.model, self._batches[0])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the measurements to `logs`, and draws the cosines."""

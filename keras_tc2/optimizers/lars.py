@@ -40,7 +40,7 @@ class LARS(keras.optimizers.Optimizer):
             `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or `exclude` a single str.
 
     Example:
     ```python
@@ -73,6 +73,11 @@ class LARS(keras.optimizers.Optimizer):
         self.momentum = probability("momentum", momentum)
         self.l2_weight_decay = non_negative("l2_weight_decay", l2_weight_decay)
         self.trust_coefficient = positive("trust_coefficient", trust_coefficient)
+        if isinstance(exclude, str):
+            raise ValueError(
+                f"`exclude` must be a list of parts of names, [{exclude!r}]. Received: "
+                f"exclude={exclude!r}"
+            )
         self.exclude = list(exclude)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:

@@ -58,6 +58,14 @@ class PushToHubTest(TestCase):
         trained(callback, epochs=3)
         assert len(callback.urls) == 1
 
+    def test_a_second_run_pushes_its_own_encoder(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", every_epochs=10, token=TOKEN)
+        trained(callback, epochs=1)
+        second, x = trained(callback, epochs=1)
+        assert len(callback.urls) == 2
+        reloaded = encoders.from_pretrained("me/enc")
+        np.testing.assert_array_equal(reloaded(x), second(x))
+
     def test_one_push_at_a_time(self, server, slow_push):  # noqa: F811
         callback = PushToHub("me/enc", token=TOKEN)
         alive = []

@@ -122,6 +122,15 @@ class TaskConflictMonitorTest(TestCase):
         assert monitor.conflict.cosines is None
         assert len(monitor.pictures[0][0].axes) == 1
 
+    def test_clusters_of_too_few_images_are_refused_before_training(self):
+        model = pretrainer(task_assignment="cluster")
+        views = tiny_views(size=8, batch_size=8)
+        before = model.get_weights()
+        with pytest.raises(ValueError, match="at least four images a task"):
+            model.fit(views, callbacks=[TaskConflictMonitor(views)], verbose=0)
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
     def test_needs_tasks(self):
         model = TinyPretrainer()
         model.compile(optimizer="sgd")

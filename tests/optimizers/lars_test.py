@@ -115,7 +115,12 @@ class LARSTest(TestCase):
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"momentum": 1.5}, {"l2_weight_decay": -1}, {"trust_coefficient": 0}],
+        [
+            {"momentum": 1.5},
+            {"l2_weight_decay": -1},
+            {"trust_coefficient": 0},
+            {"exclude": "predictor"},
+        ],
     )
     def test_refuses(self, arguments):
         (name,) = arguments

@@ -70,6 +70,18 @@ def from_step(dataset, step, strategy):
     return strategy.distribute_datasets_from_function(of_worker)
 
 
+def without_a_trace(dataset):
+    """The batches of the first pass over a dataset, if it knows its steps.
+
+    An iterator would count as an epoch, and training go on with the next.
+    """
+    if not knows_its_steps(dataset):
+        return dataset
+    batches = dataset.from_step(0)
+    length = dataset.order.length
+    return batches if length == math.inf else batches.take(length)
+
+
 def describe(dataset):
     """What tells the data of one run from that of another, as a dict."""
     if not isinstance(dataset, ViewDataset):

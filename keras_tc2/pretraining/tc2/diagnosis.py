@@ -9,6 +9,7 @@ from keras import ops
 from keras_tc2 import bilevel
 from keras_tc2.bilevel.transfer import pairwise_cosines
 from keras_tc2.pretraining.core.batch import as_tensors
+from keras_tc2.pretraining.core.run_data import without_a_trace
 from keras_tc2.pretraining.tc2 import step
 
 
@@ -52,11 +53,18 @@ def conflict(model, batches, **options):
     """See `TC2Pretrainer.conflict`."""
     same_tasks = model.task_assignment.same_tasks
     gradients = []
-    for batch in batches:
-        views, task_ids = _checked(model, batch)
-        _check_halves(len(views[0]) // model.num_tasks, same_tasks)
+    for batch in without_a_trace(batches):
+        views, task_ids = checked_for_conflict(model, batch)
         gradients.append(_gradients(model, views, task_ids, 2 - same_tasks))
     return bilevel.TaskConflict(gradients, same_tasks=same_tasks, **options)
+
+
+def checked_for_conflict(model, batch):
+    """The `Batch` of what was given, if conflict can be measured on it."""
+    batch = _checked(model, batch)
+    task_size = len(batch.views[0]) // model.num_tasks
+    _check_halves(task_size, model.task_assignment.same_tasks)
+    return batch
 
 
 def _checked(model, batch):

@@ -106,9 +106,9 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             `bilevel.TaskAssignment`. Defaults to `"cluster"`.
         log_task_gradient_cosine: bool. Whether `task_gradient_cosine`, the mean
             pairwise cosine of the tasks' inner gradients on the batch at hand, is a
-            metric; mostly noise, so ask `conflict` before it is read as conflict. In
-            `"encoder"` scope it costs the memory of all tasks at once, not of one.
-            Defaults to `False`.
+            metric; only with an inner step. Mostly noise, so ask `conflict` before it
+            is read as conflict. In `"encoder"` scope it costs the memory of all tasks
+            at once, not of one. Defaults to `False`.
         allow_inexact: bool. Whether to go on, with a warning in place of an error,
             when second order meets a layer whose second derivative TensorFlow gets
             wrong. Defaults to `False`.
@@ -225,6 +225,14 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         if isinstance(self.task_assignment, bilevel.BlockAssignment):
             check_number_of_blocks(self._device_views.num_blocks, num_tasks)
         self.log_task_gradient_cosine = log_task_gradient_cosine
+        if log_task_gradient_cosine and not (transfer_weight and num_inner_steps):
+            raise ValueError(
+                "`log_task_gradient_cosine=True` logs the gradients of the inner step, "
+                "which this model does not make: give `num_inner_steps=1` and a "
+                "`transfer_weight` above 0, or ask `conflict`, which needs no inner "
+                f"step. Received: num_inner_steps={num_inner_steps}, transfer_weight="
+                f"{transfer_weight}"
+            )
         self.allow_inexact = allow_inexact
         self.calibrator = None
         if calibration != "none":
@@ -291,7 +299,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             names += ["outer_loss"]
         if self.calibrator:
             names += ["reconstruction", "orthogonality", "sparsity"]
-        if self.logs_cosine:
+        if self.log_task_gradient_cosine:
             names += ["task_gradient_cosine"]
         return [*names, "loss"]
 
@@ -377,12 +385,6 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         return conflict(
             self, batches, num_bootstraps=num_bootstraps, level=level, seed=seed
         )
-
-    @property
-    def logs_cosine(self) -> bool:
-        """Whether the cosine of the tasks' gradients is wanted, and there is one."""
-        wanted = self.log_task_gradient_cosine
-        return wanted and bool(self.transfer_weight and self.num_inner_steps)
 
     def _detach(self, embeddings):
         """Z̄: what the factors are made of takes no part in the hypergradient."""

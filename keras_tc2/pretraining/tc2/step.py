@@ -119,7 +119,7 @@ def weights_of(model, factors, embeddings, order, num_views):
 def transfer_losses(model, forward, order, factors, training):
     """The outer loss, and what is measured on the way to it."""
     # Evaluation takes no derivative, so there are no activations to save on.
-    at_once = model.scope.vectorized or model.logs_cosine or not training
+    at_once = model.scope.vectorized or model.log_task_gradient_cosine or not training
     transfer = (of_each_task if at_once else one_by_one)(
         model, forward, order, factors, training, **model.inner_loop
     )
@@ -128,7 +128,7 @@ def transfer_losses(model, forward, order, factors, training):
         for name in ("outer_loss", "inner_loss")
         if name in transfer
     }
-    if model.logs_cosine:
+    if model.log_task_gradient_cosine:
         cosines = pairwise_cosines(transfer["inner_gradients"])
         found["task_gradient_cosine"] = mean_off_diagonal(cosines)
     return found

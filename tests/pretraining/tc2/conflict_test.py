@@ -59,6 +59,15 @@ class ConflictTest(TestCase):
         for old, variable in zip(before, model.variables, strict=True):
             np.testing.assert_array_equal(old, np.array(variable))
 
+    def test_leaves_the_epochs_of_the_data_to_fit(self):
+        images = np.random.default_rng(0).random((16, *tiny.IMAGE_SHAPE), "float32")
+        views = tc2.data.two_views(images, batch_size=4)
+        first = next(iter(tc2.data.two_views(images, batch_size=4)))
+        taken = views.take(3)
+        found = pretrainer(task_assignment="blocks").conflict(taken)
+        assert found.num_batches == 3
+        np.testing.assert_array_equal(next(iter(views))[0], first[0])
+
     def test_needs_images_and_batches(self):
         with pytest.raises(ValueError, match="at least four images a task"):
             pretrainer(task_assignment="cluster").conflict(batches(batch_size=4))
