@@ -25,6 +25,7 @@ from keras_tc2.callbacks.run_state import (
     configuration,
     differences,
     variables,
+    with_new_facts,
     with_new_names,
 )
 from keras_tc2.compat import set_epochs_done
@@ -225,7 +226,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             {name: f"{v.dtype}{list(v.shape)}" for name, v in variables.items()},
         )
         is_other_model = bool(lines)
-        saved = with_new_names(manifest["configuration"])
+        saved = with_new_facts(
+            with_new_names(manifest["configuration"]), self._configuration
+        )
         lines += differences(saved, self._configuration)
         if not lines:
             return

@@ -64,6 +64,20 @@ def with_new_names(configuration):
     return found
 
 
+def with_new_facts(configuration, present):
+    """A `configuration` of an older version, which kept less of the data.
+
+    What it knows nothing of is taken to be as in the `present` one.
+    """
+    unknown = tuple(
+        fact
+        for fact in ("data/augmentation", "data/num_images")
+        if not any(path.startswith(fact) for path in configuration)
+    )
+    new = {path: value for path, value in present.items() if path.startswith(unknown)}
+    return new | configuration
+
+
 def differences(saved, present):
     """One line for each entry of two dicts that is not the same in both."""
     lines = []

@@ -9,10 +9,10 @@ from keras_tc2 import checks
 from keras_tc2.annotations import Augmentation, Images
 from keras_tc2.augment import Views
 from keras_tc2.data.pipeline.epochs import EpochCounter, each_epoch
-from keras_tc2.data.pipeline.image_batches import image_batches
+from keras_tc2.data.pipeline.image_batches import image_batches, num_images
 from keras_tc2.data.pipeline.step_order import StepOrder
 from keras_tc2.data.pipeline.view_dataset import ViewDataset, ViewStream
-from keras_tc2.data.pipeline.view_maker import num_blocks, view_maker
+from keras_tc2.data.pipeline.view_maker import num_blocks, told, view_maker
 
 # Images: the default of all that make batches.
 SHUFFLE_BUFFER = 10_000
@@ -233,6 +233,7 @@ def batches(
         make=lambda images, seed: (images, seed),
         is_seeded=True,
         num_recipes=1,
+        facts={},
         batch_size=batch_size,
         seed=seed,
         shuffle=shuffle,
@@ -251,6 +252,7 @@ def _views(images, *, batch_size, augmentation, num_views, **kwargs):
         make=make,
         is_seeded=is_seeded,
         num_recipes=num_blocks(augmentation),
+        facts={"augmentation": told(augmentation)},
         batch_size=batch_size,
         **kwargs,
     )
@@ -262,6 +264,7 @@ def _dataset(
     make,
     is_seeded,
     num_recipes,
+    facts,
     batch_size,
     seed,
     shuffle,
@@ -287,6 +290,7 @@ def _dataset(
         batch_size=batch_size,
         num_blocks=math.lcm(num_recipes, num_blocks(images)),
         seed=seed,
+        facts={**facts, "num_images": num_images(images)},
     )
     views = each_epoch(epoch_counter or EpochCounter(), stream.epoch)
     order = None

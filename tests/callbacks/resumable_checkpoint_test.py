@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from keras_tc2 import data, objectives
+from keras_tc2 import augment, data, objectives
 from keras_tc2.callbacks import ResumableCheckpoint
 from keras_tc2.callbacks.checkpoint_file import (
     DamagedCheckpointError,
@@ -25,6 +25,7 @@ from keras_tc2.callbacks.checkpoint_file import (
 )
 from keras_tc2.callbacks.run_state import variables
 from keras_tc2.pretraining import SSLPretrainer
+from keras_tc2.pretraining.core import run_data
 from tests import tiny
 from tests.callbacks import resumable_run
 from tests.callbacks.resumable_run import EPOCHS, STEPS, new_model, new_views, train
@@ -354,6 +355,38 @@ class RefusalTest(TestCase):
             new_model().fit(
                 new_views(), epochs=EPOCHS, steps_per_epoch=4, callbacks=[callback]
             )
+
+    def test_other_images_or_another_augmentation(self, tmp_path):
+        images = np.random.default_rng(0).integers(0, 256, (18, 6, 6, 2), "uint8")
+        callback = ResumableCheckpoint(tmp_path)
+
+        def run(epochs, images=images, **changes):
+            keras.utils.set_random_seed(epochs)  # Of layers that draw their seed.
+            recipes = [
+                augment.Pipeline([augment.RandomHorizontalFlip(**changes)]),
+                keras.layers.RandomTranslation(0.1, 0.1),
+                lambda x: x,
+                None,
+            ]
+            views = data.two_views(images, batch_size=8, augmentation=recipes)
+            model = new_model("ssl")
+            model.fit(views, epochs=epochs, callbacks=[callback], verbose=0)
+            return len(model.history.epoch)
+
+        def describe_as_0_1(dataset, describe=run_data.describe):
+            kept = ("batch_size", "blocks", "seed")
+            return {key: describe(dataset)[key] for key in kept}
+
+        with pytest.MonkeyPatch.context() as older:
+            older.setattr(run_data, "describe", describe_as_0_1)
+            run(1)
+        assert run(2) == 2
+        assert run(3) == 3
+        with pytest.raises(ValueError, match="num_images: 18 in the checkpoint, 17"):
+            run(4, images[:17])
+        changed = r"Pipeline/layers/0/RandomHorizontalFlip/probability: 0.5 .* 0.25 now"
+        with pytest.raises(ValueError, match=changed):
+            run(4, probability=0.25)
 
     def test_changes_may_be_allowed(self, finished, tmp_path):
         folder = copied(finished, tmp_path, 20)

@@ -53,6 +53,16 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
     return _side_by_side(parts)
 
 
+def num_images(images):
+    """How many images there are, a list of it for a list; `None` if not known."""
+    if isinstance(images, list):
+        return [num_images(source) for source in images]
+    if not isinstance(images, tf.data.Dataset):
+        return len(images)
+    number = int(images.cardinality())
+    return None if number < 0 else number
+
+
 def _side_by_side(parts):
     """`image_batches` whose batches hold a block of each of several sources."""
     _check_same_images([batches_of for batches_of, _ in parts])

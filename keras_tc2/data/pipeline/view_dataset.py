@@ -52,15 +52,19 @@ class ViewStream:
         batch_size: int. Images of a batch, over all replicas.
         num_blocks: int. Blocks that each part of a batch is cut into.
         seed: int.
+        facts: dict of JSON values, what else tells these views from others.
     """
 
-    def __init__(self, batches_of, make, *, is_seeded, batch_size, num_blocks, seed):
+    def __init__(
+        self, batches_of, make, *, is_seeded, batch_size, num_blocks, seed, facts
+    ):
         self.batches_of = batches_of
         self.make = make
         self.is_seeded = is_seeded
         self.batch_size = batch_size
         self.num_blocks = num_blocks
         self.seed = seed
+        self.facts = facts
 
     # So that errors of augmentations come as they are.
     @tf.autograph.experimental.do_not_convert

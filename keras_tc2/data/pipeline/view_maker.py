@@ -9,6 +9,10 @@ from keras_tc2.augment import Views
 from keras_tc2.augment.image_augmentation import to_unit_range
 from keras_tc2.data.pipeline.function_augmentation import FunctionAugmentation
 
+# Of a layer's config: what it is called, what Keras alone asks, and its seed, which is
+# drawn where none is given.
+NOT_TOLD = ("name", "trainable", "dtype", "seed")
+
 
 def view_maker(augmentation, num_views):
     """The maker for an `augmentation` of `two_views` or `multi_views`.
@@ -51,6 +55,34 @@ def view_maker(augmentation, num_views):
 def num_blocks(parts):
     """How many blocks a list of recipes or sources stands for; 1 for anything else."""
     return len(parts) if isinstance(parts, list | tuple) else 1
+
+
+def told(augmentation):
+    """What tells an `augmentation` from another, as JSON values: classes and arguments.
+
+    Nothing of seeds, which a dataset gives, and of what a function does.
+    """
+    if isinstance(augmentation, list | tuple):
+        return [told(recipe) for recipe in augmentation]
+    if augmentation is None:
+        return None
+    name = type(augmentation).__name__
+    try:
+        return _told({name: augmentation.get_config()})
+    except (AttributeError, NotImplementedError):
+        return name
+
+
+def _told(value):
+    if isinstance(value, list | tuple):
+        return [_told(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "__lambda__":
+        return "function"
+    if "class_name" in value and isinstance(value.get("config"), dict):
+        return _told({value["class_name"]: value["config"]})
+    return {key: _told(part) for key, part in value.items() if key not in NOT_TOLD}
 
 
 def _repeat(num_views):

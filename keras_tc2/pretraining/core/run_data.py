@@ -91,6 +91,7 @@ def describe(dataset):
         "batch_size": stream.batch_size,
         "blocks": stream.num_blocks,
         "seed": stream.seed,
+        **stream.facts,
     }
 
 
