@@ -216,7 +216,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         dark = self.model.skipped_updates.dark_images()
         if dark is not None:
             warnings.warn(
-                f"{dark} practically black at the begin of epoch "
+                f"{dark} practically black at the beginning of epoch "
                 f"{self.epoch}: no pixel is above {DARK:g}. Was it divided by 255 "
                 "twice, by `Rescaling` in the augmentation perhaps?",
                 stacklevel=2,
