@@ -484,8 +484,8 @@ FAULTS = [
     ),
     Fault(
         "transfer/protocols/linear_probe.py",
-        "best = int(np.argmax(accuracies))",
-        "best = len(accuracies) - 1",
+        "best = scores.index(max(scores))",
+        "best = len(scores) - 1",
         "transfer/protocols/linear_probe_test.py",
     ),
     Fault(

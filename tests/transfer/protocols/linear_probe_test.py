@@ -81,6 +81,15 @@ class LinearProbeTest(TestCase):
         assert probe["regularization"] == pytest.approx(best)
         assert probe["validation_accuracy"] == pytest.approx(accuracies[best])
 
+    def test_equally_good_ones_are_told_apart_by_cross_entropy(self):
+        """One regularisation leaves of two far classes only their sizes to decide."""
+        generator = np.random.default_rng(0)
+        labels = np.repeat([0, 1], [32, 33])
+        features = generator.normal(size=(65, 4)) + 9 * labels[:, None]
+        probe = linear_probe(features, labels, features, labels)
+        assert probe["validation_accuracy"] == 1
+        assert probe["accuracy"] == 1
+
     def test_the_fit_is_an_optimum(self):
         from sklearn.linear_model import LogisticRegression
 
