@@ -4,12 +4,14 @@ import json
 
 import h5py
 import numpy as np
+import pytest
 
 from tests.scripts import run
 from tests.test_case import TestCase
 
 
 class ConflictTest(TestCase):
+    @pytest.mark.slow(reason="traces six steps; the estimate has tests of its own")
     def test_before_midway_and_after(self, tmp_path):
         rng = np.random.default_rng(0)
         with h5py.File(tmp_path / "fashion_mnist.h5", "w") as file:

@@ -137,9 +137,10 @@ def _score(classifier, features, labels):
     regularisation leaves only the sizes of classes to decide.
     """
     places = np.searchsorted(classifier.classes_, labels)
-    logarithms = classifier.predict_log_proba(features)
-    accuracy = np.mean(logarithms.argmax(axis=1) == places)
-    return float(accuracy), float(logarithms[np.arange(len(labels)), places].mean())
+    probabilities = classifier.predict_proba(features)
+    accuracy = np.mean(probabilities.argmax(axis=1) == places)
+    likelihoods = np.maximum(probabilities[np.arange(len(labels)), places], 1e-30)
+    return float(accuracy), float(np.log(likelihoods).mean())
 
 
 class LinearProbe(Protocol):

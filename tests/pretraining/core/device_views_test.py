@@ -140,7 +140,9 @@ class DeviceViewsTest(TestCase):
         found = fit(own, batches, validation_data=batches.take(2)).history
         self.assert_close(found["val_loss"], expected["val_loss"], rtol=1e-4)
 
-    @pytest.mark.parametrize("num_replicas", [2, 4])
+    @pytest.mark.parametrize(
+        "num_replicas", [2, pytest.param(4, marks=pytest.mark.slow)]
+    )
     def test_each_replica_has_its_own_blocks_and_seeds(self, num_replicas):
         augmentation = AUGMENTATIONS["tasks"]()
         models = []

@@ -138,7 +138,7 @@ class LocalTasksTest(TestCase):
         "arguments",
         [
             {"inner_scope": "projector"},
-            {"alternating": True},
+            pytest.param({"alternating": True}, marks=pytest.mark.slow),
             pytest.param({"inner_scope": "encoder"}, marks=pytest.mark.slow),
         ],
     )
