@@ -108,13 +108,8 @@ def duration(seconds):
 
 
 def _optimizers(model):
-    """`(name, optimizer)`; a calibrator and a lower and upper level have their own."""
-    for name in (
-        "optimizer",
-        "calibrator_optimizer",
-        "upper_optimizer",
-        "head_optimizer",
-    ):
+    """`(name, optimizer)` of all that a model has."""
+    for name in ("optimizer", *getattr(model, "further_optimizers", ())):
         optimizer = getattr(model, name, None)
         if optimizer is not None:
             yield name.replace("_", " "), optimizer

@@ -3,8 +3,6 @@
 keras-tc2 report --reports=a/report.json,b/report.json --output=all.html
 """
 
-import pathlib
-
 from absl import flags
 
 from keras_tc2.cli.settings import chosen
@@ -27,7 +25,7 @@ def run(values):
     """Joins, prints the table, and writes the page."""
     chosen(values, "reports", "output")
     report = TransferReport.join(map(_read, values.reports))
-    report.to_html(pathlib.Path(values.output).expanduser(), reference=values.reference)
+    report.to_html(values.output, reference=values.reference)
     print(report.to_markdown())
     print(f"The page is {values.output}.")
 
@@ -35,7 +33,7 @@ def run(values):
 def _read(path):
     """The report in a file."""
     try:
-        return TransferReport.from_json(pathlib.Path(path).expanduser())
+        return TransferReport.from_json(path)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is no `report.json` of `keras-tc2 transfer`: {error}"

@@ -63,6 +63,4 @@ def from_pretrained(
         force_download=force_download,
         local_files_only=local_files_only,
     )
-    encoder = load_folder(folder, trainable=trainable)
-    encoder.source = str(repo_id_or_folder)
-    return encoder
+    return load_folder(folder, source=repo_id_or_folder, trainable=trainable)

@@ -60,10 +60,15 @@ def save_pretrained(encoder, folder):
     return weights_sha256
 
 
-def load_folder(folder, *, trainable):
+def load_folder(folder, *, source, trainable):
     """Reads an encoder from a folder that `save_pretrained` wrote.
 
     Builds by the registry, from checked arguments, and only then reads weights.
+
+    Args:
+        folder: path.
+        source: str or path that the user gave, which reports call the encoder by.
+        trainable: bool. Whether the weights train.
     """
     config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
     recipe, value_range = _checked_recipe(config)
@@ -79,6 +84,7 @@ def load_folder(folder, *, trainable):
             f"{encoder.feature_dim}."
         )
     encoder.training_record = config["training"]
+    encoder.source = str(source)
     encoder.trainable = trainable
     return encoder
 

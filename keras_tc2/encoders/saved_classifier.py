@@ -49,8 +49,7 @@ def save_classifier(classifier, folder):
 def load_classifier(repo_id_or_folder, *, trainable, **request):
     """See `Classifier.from_pretrained`; `request` as of `fetch_folder`."""
     folder = fetch_folder(repo_id_or_folder, parts=[files.CLASSIFIER_FOLDER], **request)
-    encoder = load_folder(folder, trainable=trainable)
-    encoder.source = str(repo_id_or_folder)
+    encoder = load_folder(folder, source=repo_id_or_folder, trainable=trainable)
     encoder_folder, folder = folder, folder / files.CLASSIFIER_FOLDER
     if not (folder / files.CONFIG_FILE).exists():
         raise FileNotFoundError(

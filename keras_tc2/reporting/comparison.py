@@ -1,6 +1,7 @@
 """Two reports compared row by row: paired differences and how sure they are."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ class Comparison:
 
         figure = comparison_figure(self)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            figure.savefig(pathlib.Path(path).expanduser(), dpi=150)
         return figure
 
     def __str__(self) -> str:

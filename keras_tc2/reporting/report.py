@@ -197,7 +197,7 @@ class TransferReport:
         """Everything as JSON text; also written to `path` when one is given."""
         text = json.dumps(self.to_dict(), indent=1)
         if path is not None:
-            pathlib.Path(path).write_text(text, encoding="utf-8")
+            pathlib.Path(path).expanduser().write_text(text, encoding="utf-8")
         return text
 
     @classmethod
@@ -205,7 +205,8 @@ class TransferReport:
         """Reads what `to_json` wrote, from its text or its file."""
         text = str(text_or_path)
         if not text.lstrip().startswith("{"):
-            text = pathlib.Path(text_or_path).read_text(encoding="utf-8")
+            path = pathlib.Path(text_or_path).expanduser()
+            text = path.read_text(encoding="utf-8")
         return cls.from_dict(json.loads(text))
 
     def to_markdown(self) -> str:
@@ -242,7 +243,7 @@ class TransferReport:
             checks.one_of("reference", reference, self.encoders)
         text = report_page(self, reference=reference)
         if path is not None:
-            pathlib.Path(path).write_text(text, encoding="utf-8")
+            pathlib.Path(path).expanduser().write_text(text, encoding="utf-8")
         return text
 
     def plot(self, path: PathLike | None = None) -> Figure:
@@ -255,7 +256,7 @@ class TransferReport:
 
         figure = report_figure(self)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            figure.savefig(pathlib.Path(path).expanduser(), dpi=150)
         return figure
 
     def only(self, encoder: str) -> "TransferReport":

@@ -146,7 +146,8 @@ class EncoderRanking:
         """The rows as JSON; written to `path` if there is one."""
         text = json.dumps({"scores": self.scores, "rows": self.rows}, indent=1)
         if path is not None:
-            pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+            path = pathlib.Path(path).expanduser()
+            path.write_text(text + "\n", encoding="utf-8")
         return text
 
     def __str__(self) -> str:

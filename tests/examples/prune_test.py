@@ -2,20 +2,36 @@
 
 import json
 
+import pytest
+
 from tests.scripts import run
 from tests.test_case import TestCase
 
 
+def prune(examples, folder, *flags):
+    """Runs the example, tiny."""
+    return run(
+        examples / "prune.py",
+        f"--output_dir={folder}",
+        "--targets=digits_28px",
+        "--steps=1",
+        "--batch_size=8",
+        "--shares=20",
+        *flags,
+    )
+
+
 class PruneTest(TestCase):
+    @pytest.mark.slow(reason="compare_test resumes too, by the same run_folder.py")
+    def test_a_seed_more(self, examples, tmp_path):
+        prune(examples, tmp_path, "--seeds=0")
+        made = (tmp_path / "runs" / "all-100-0.json").stat().st_mtime_ns
+        result = prune(examples, tmp_path, "--seeds=0,1")
+        assert (tmp_path / "runs" / "all-100-0.json").stat().st_mtime_ns == made
+        assert result.stdout.count("pre-training") == 3
+
     def test_table_and_picture(self, examples, tmp_path):
-        flags = [
-            f"--output_dir={tmp_path}",
-            "--targets=digits_28px",
-            "--steps=1",
-            "--batch_size=8",
-            "--shares=20",
-        ]
-        result = run(examples / "prune.py", *flags, "--seeds=0,1")
+        result = prune(examples, tmp_path, "--seeds=0,1")
         assert result.stdout.count("pre-training") == 6
         record = json.loads((tmp_path / "results.json").read_text())
         found = {(run["arm"], run["seed"]): run for run in record["runs"]}

@@ -57,6 +57,17 @@ def joined_report():
 
 
 class ReportPagesTest(TestCase):
+    def test_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        report = joined_report()
+        text = report.to_json("~/a.json")
+        assert transfer.TransferReport.from_json("~/a.json").to_json() == text
+        report.to_html("~/b.html")
+        report.plot("~/c.png")
+        report.only("noisy").compare(report.only("a < b")).plot("~/d.png")
+        made = {"a.json", "b.html", "c.png", "d.png"}
+        assert {path.name for path in tmp_path.iterdir()} == made
+
     def test_page_is_self_contained_and_escaped(self, tmp_path):
         report = joined_report()
         text = report.to_html(tmp_path / "report.html")

@@ -156,8 +156,7 @@ class SavedPretrainer:
             local_files_only=local_files_only,
             parts=[files.PRETRAINER_FOLDER],
         )
-        encoder = load_folder(folder, trainable=trainable)
-        encoder.source = str(repo_id_or_folder)
+        encoder = load_folder(folder, source=repo_id_or_folder, trainable=trainable)
         encoder_folder, folder = folder, folder / files.PRETRAINER_FOLDER
         if not (folder / files.CONFIG_FILE).exists():
             raise FileNotFoundError(

@@ -1,5 +1,7 @@
 """The picture of attention over several encoders."""
 
+import pathlib
+
 import numpy as np
 
 from keras_tc2.reporting.palette import colour
@@ -55,5 +57,5 @@ def attention_figure(attention, labels, names, *, path=None):
         *means.get_legend_handles_labels(), loc="outside lower center", ncols=4
     )
     if path is not None:
-        figure.savefig(path, dpi=120)
+        figure.savefig(pathlib.Path(path).expanduser(), dpi=120)
     return figure

@@ -31,7 +31,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder, *, extract, encoder):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).expanduser()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._extract = extract
         self._encoder_hash = encoder_hash(encoder)

@@ -95,7 +95,7 @@ def read_davis(
         ValueError: if frames differ in size, or as `Clip`.
     """
     images, annotations = (
-        _below(pathlib.Path(folder) / kind, resolution)
+        _below(pathlib.Path(folder).expanduser() / kind, resolution)
         for kind in ("JPEGImages", "Annotations")
     )
     if names is None:

@@ -248,10 +248,11 @@ class FitTest(TestCase):
         model.fit(features(seed=1), LABELS, epochs=1, verbose=0)
         np.testing.assert_array_equal(model.pooling.means[0], mean)
 
-    def test_plot(self, tmp_path):
+    def test_plot(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
         model = classifier()
         figure = model.plot_attention(
-            features(), LABELS, names=["a", "b", "c"], path=tmp_path / "attention.png"
+            features(), LABELS, names=["a", "b", "c"], path="~/attention.png"
         )
         assert (tmp_path / "attention.png").stat().st_size > 5_000
         assert len(figure.axes) == 3

@@ -39,6 +39,11 @@ class FeatureCacheTest(TestCase):
             np.savez(path, features=np.eye(2)[labels], labels=labels)
         assert self.evaluate(encoder(), tmp_path) == 1.0
 
+    def test_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        self.evaluate(encoder(), "~/features")
+        assert len(list((tmp_path / "features").iterdir())) == 2
+
     def test_other_weights_images_or_labels_are_other_entries(self, tmp_path):
         self.evaluate(encoder(), tmp_path)
         self.evaluate(encoder(seed=1), tmp_path)

@@ -256,6 +256,11 @@ class DavisTest(TestCase):
         assert clip.name == "bear" and clip.frames.shape == (3, 6, 8, 3)
         assert set(np.unique(clip.masks)) == {0, 2} and clip.masks[1, 1, 1] == 2
 
+    def test_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        self.write(tmp_path)
+        assert len(transfer.read_davis("~")) == 1
+
     def test_errors(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="no folder"):
             transfer.read_davis(tmp_path)
