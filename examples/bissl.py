@@ -29,6 +29,7 @@ import math
 import os
 import pathlib
 import time
+import uuid
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -153,7 +154,7 @@ def pretrained(seed, images, folder):
             pretrainer.set_weights([kept[name] for name in kept.files])
     else:
         simclr_steps(pretrainer, images, _STEPS.value, 1e-2, seed)
-        partial = path.with_suffix(".partial.npz")
+        partial = path.with_suffix(f".{uuid.uuid4().hex}.npz")
         np.savez(partial, *pretrainer.get_weights())
         os.replace(partial, path)
     return pretrainer

@@ -11,8 +11,9 @@ seed for the first five arms on two CPU cores.
 
 `--arms` names what is compared; `--help` lists all. Every (objective, arm, seed) is a
 file of its own in `runs/`: the same command continues where it was stopped, and more
-arms and seeds can be added later. Other settings in the same folder are refused. Writes
-`results.json`, `table.md` and `ablation.png`.
+arms and seeds can be added later, by several processes at once if their `--seeds` stand
+in other orders. Other settings in the same folder are refused. Writes `results.json`,
+`table.md` and `ablation.png`.
 
 Choose settings with `--evaluate_on=validation` (a fifth of the labelled training
 images) on seeds that the final table does not use: test images are for that table.

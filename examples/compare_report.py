@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 from compare_arms import ALL_ARMS
-from run_folder import commit, machine
+from run_folder import commit, machine, write
 
 # The base arms whose scores tell what base SSL reaches in more time.
 TIMED_BASES = ("base", "base_equal_compute", "base_equal_time", "base_long")
@@ -364,6 +364,6 @@ def write_all(folder):
         "minutes": round(sum(run["seconds"] for run in runs) / 60, 1),
         "runs": runs,
     }
-    (folder / "results.json").write_text(json.dumps(results))
-    (folder / "table.md").write_text(markdown(results))
+    write(folder / "results.json", json.dumps(results))
+    write(folder / "table.md", markdown(results))
     draw(results, folder / "ablation.png")

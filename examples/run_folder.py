@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import uuid
 
 import keras
 import tensorflow as tf
@@ -13,8 +14,8 @@ from keras_tc2.callbacks.run_facts import commit, machine
 
 
 def write(path, text):
-    """Writes a file whole or not at all."""
-    partial = path.with_suffix(".partial")
+    """Writes a file whole or not at all, whatever else writes it meanwhile."""
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 

@@ -1,7 +1,9 @@
 """The paired ablation, shrunken: what is done is kept, what differs is refused."""
 
+import concurrent.futures
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -89,6 +91,15 @@ class CompareTest(TestCase):
         new = json.loads((runs / "nt_xent-tc2-1.json").read_text())
         assert new["losses"]["loss"] == pytest.approx(old["losses"]["loss"], rel=1e-5)
         assert new["scores"] == old["scores"]
+
+    def test_processes_that_share_a_folder_do_not_lose_files(self, tmp_path):
+        write = runpy.run_path(str(ROOT / "examples" / "run_folder.py"))["write"]
+        texts = [str(number) * 100_000 for number in range(8)]
+        path = tmp_path / "settings.json"
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda text: write(path, text), texts * 20))
+        assert path.read_text() in texts
+        assert list(tmp_path.iterdir()) == [path]
 
     def test_other_recipes_are_other_settings(self, first_run):
         folder, _ = first_run
