@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_tc2.annotations import Array, Figure
+from keras_tc2.augment.show_views import drawable
 from keras_tc2.reporting.palette import COLOURS
 from keras_tc2.transfer.video.clips import Clip
 
@@ -13,6 +14,8 @@ def propagation_figure(
     clip: Clip, masks: Sequence[Array] | Array, *, num_frames: int = 5
 ) -> Figure:
     """A clip over time: the frames, the truth, and what was propagated.
+
+    Of two channels the first is drawn, of more than three the first three.
 
     Args:
         clip: `Clip`.
@@ -31,8 +34,7 @@ def propagation_figure(
     for row, (name, shown) in zip(panels, rows, strict=True):
         row[0].set_ylabel(name)
         for panel, t in zip(row, times, strict=True):
-            frame = np.asarray(clip.frames[t]).squeeze()
-            panel.imshow(frame, cmap="gray" if frame.ndim == 2 else None)
+            panel.imshow(drawable(np.asarray(clip.frames[t])), cmap="gray")
             if shown is not None:
                 panel.imshow(_overlay(shown[t], clip.objects))
             panel.set_xticks([])

@@ -208,6 +208,13 @@ class LabelPropagationTest(TestCase):
         figure = transfer.propagation_figure(clip, clip.masks, num_frames=3)
         assert len(figure.axes) == 9 and "true mask" in figure.axes[3].get_ylabel()
 
+    @pytest.mark.parametrize(("channels", "drawn"), [(2, (32, 32)), (5, (32, 32, 3))])
+    def test_picture_of_other_channels(self, channels, drawn):
+        clip = clips(1)[0]
+        clip = transfer.Clip(np.repeat(clip.frames, channels, -1), clip.masks)
+        figure = transfer.propagation_figure(clip, clip.masks, num_frames=2)
+        assert figure.axes[0].images[0].get_array().shape == drawn
+
 
 class ClipTest(TestCase):
     def test_moving_clips_are_drawn_as_their_masks_say(self):
