@@ -260,8 +260,7 @@ class Pretrainer(TrainingStep):
 
         Several calls on what `data.two_views` made go on in it, `steps_per_epoch` or
         not: this model gets the batches that one call of as many steps would give.
-        `initial_epoch` says which epoch comes first, in a new process too where
-        `steps_per_epoch` is given.
+        `initial_epoch` says which epoch comes first, in a new process too.
 
         With `callbacks.ResumableCheckpoint` it continues an interrupted run, and goes
         by the checkpoint alone. Under a `tf.distribute` strategy every replica is given

@@ -152,8 +152,8 @@ STEPS_OF = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
 def divided(arguments, strategy, first_step=0):
     """Arguments of `fit` whose views of `data.two_views` are divided by their tasks.
 
-    On one device they stay, but for epochs of `steps_per_epoch`: each takes up where
-    the one before has ended.
+    On one device they stay, but for epochs of `steps_per_epoch`, each of which takes up
+    where the one before has ended, and for an `initial_epoch`.
 
     Args:
         arguments: dict.
@@ -162,9 +162,14 @@ def divided(arguments, strategy, first_step=0):
     """
     arguments = dict(arguments)
     if strategy.num_replicas_in_sync == 1:
-        given = arguments.get("steps_per_epoch") is not None
-        if given and knows_its_steps(arguments.get("x")):
-            arguments["x"] = from_step(arguments["x"], first_step, strategy)
+        dataset = arguments.get("x")
+        if not knows_its_steps(dataset):
+            return arguments
+        steps, length = arguments.get("steps_per_epoch"), dataset.order.length
+        if steps is None and arguments.get("initial_epoch") and length != math.inf:
+            steps = arguments["steps_per_epoch"] = length
+        if steps is not None:
+            arguments["x"] = from_step(dataset, first_step, strategy)
         return arguments
     for key, steps in STEPS_OF.items():
         dataset = arguments.get(key)

@@ -120,11 +120,13 @@ class ViewDatasetTest(TestCase):
                 model.fit(given, verbose=0, **lengths)
             assert_same(model.get_weights(), once.get_weights())
 
-    def test_initial_epoch_of_a_new_model(self):
+    @pytest.mark.parametrize("steps", [1, None])
+    def test_initial_epoch_of_a_new_model(self, steps):
         first, second = alike(2)
         views = new_views().take(3)
-        first.fit(views.skip(2).take(1), epochs=1, steps_per_epoch=1, verbose=0)
-        arguments = {"initial_epoch": 2, "epochs": 3, "steps_per_epoch": 1}
+        skipped = 2 * (steps or 3)
+        first.fit(views.repeat().skip(skipped), steps_per_epoch=steps or 3, verbose=0)
+        arguments = {"initial_epoch": 2, "epochs": 3, "steps_per_epoch": steps}
         second.fit(views, verbose=0, **arguments)
         assert_same(second.get_weights(), first.get_weights())
 
