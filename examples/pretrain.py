@@ -61,7 +61,8 @@ _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-2, "Peak of the cosine."
 _PROBE_IMAGES = flags.DEFINE_integer(
     "probe_images",
     3000,
-    "Images held out of training for the online kNN, at most half of all.",
+    "Images held out of training for the online kNN, at most half of all; 0 for none.",
+    lower_bound=0,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.")
 _VIEWS = flags.DEFINE_enum(
@@ -167,6 +168,8 @@ def divided(images):
 
 def online_probe():
     """kNN on images held out of the training split; none for unlabelled images."""
+    if not _PROBE_IMAGES.value:
+        return []
     try:
         labelled = load(labels=True)
     except ValueError as error:

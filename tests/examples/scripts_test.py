@@ -48,6 +48,7 @@ class PretrainTest(TestCase):
                 "--inner_scope=encoder",
                 "--inner_order=1",
                 "--strategy=multiworker",
+                "--probe_images=0",
             ],
         ],
     )
