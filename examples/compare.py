@@ -65,6 +65,9 @@ _PRETRAIN_ON = flags.DEFINE_list(
     ["fashion_mnist_subset"],
     "What `keras_tc2.data.load` knows; several are domains of the same classes.",
 )
+_PRETRAIN_IMAGES = flags.DEFINE_integer(
+    "pretrain_images", None, "The first so many of each; default: all.", lower_bound=1
+)
 _TRANSFER_TO = flags.DEFINE_list(
     "transfer_to", ["mnist_subset", "digits_28px"], "The same."
 )
@@ -114,8 +117,10 @@ class Data:
             domains = [arrays(source, "train") for source in parts]
             train = images, _ = mixed(domains)
             if name == self.in_domain:
-                self.domains = [images for images, _ in domains]
-                self.images, self.labels = train
+                first = slice(_PRETRAIN_IMAGES.value)
+                seen = [(images[first], labels[first]) for images, labels in domains]
+                self.domains = [images for images, _ in seen]
+                self.images, self.labels = mixed(seen)
             if _EVALUATE_ON.value == "test":
                 test = mixed([arrays(source, "test") for source in parts])
             else:
@@ -352,6 +357,8 @@ def main(_):
         "data": data.contents,
     }
     # Folders from before there was a choice do not name these.
+    if _PRETRAIN_IMAGES.value is not None:
+        settings["pretrain_images"] = _PRETRAIN_IMAGES.value
     if _RECIPES.value != "simclr":
         settings["recipes"] = _RECIPES.value
     if _PRECISION.value != "float32":

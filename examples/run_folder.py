@@ -29,10 +29,11 @@ def check_settings(folder, settings):
     path = folder / "settings.json"
     if path.exists():
         old = json.loads(path.read_text())
-        different = [key for key in settings if old.get(key) != settings[key]]
+        keys = {**old, **settings}
+        different = [key for key in keys if old.get(key) != settings.get(key)]
         if different:
             was = {key: old.get(key) for key in different}
-            now = {key: settings[key] for key in different}
+            now = {key: settings.get(key) for key in different}
             raise ValueError(
                 f"{folder} holds runs with other settings: {was}, and now {now}. They "
                 "cannot share a table: give another --output_dir, or the old settings."

@@ -110,6 +110,34 @@ class CompareTest(TestCase):
         assert other == json.loads((folder / "both" / "settings.json").read_text())
         result = compare(folder, folder / "both", *flags, fails=True)
         assert "'recipes': 'contradicting'" in result.stderr
+        result = compare(folder, folder / "contradicting", *flags[1:], fails=True)
+        assert "now {'recipes': None}" in result.stderr
+
+    @pytest.mark.slow(reason="two processes for one argument")
+    def test_pretrains_on_the_first_images(self, first_run):
+        folder, _ = first_run
+        (folder / "few").mkdir()
+        for name, kept in (("clothes", 8), ("letters", 40)):
+            with (
+                h5py.File(folder / f"{name}.h5") as file,
+                h5py.File(folder / "few" / f"{name}.h5", "w") as few,
+            ):
+                for key in ("image", "label"):
+                    few[f"train/{key}"] = file[f"train/{key}"][:kept]
+                    few[f"test/{key}"] = file[f"test/{key}"][:]
+        flags = ["--arms=base", "--seeds=0"]
+        compare(folder / "few", folder / "of_few", *flags)
+        compare(folder, folder / "first", *flags, "--pretrain_images=8")
+        settings = json.loads((folder / "first" / "settings.json").read_text())
+        assert settings["pretrain_images"] == 8
+        assert settings["data"]["clothes"]["labelled_images"] == 40
+        runs = [
+            json.loads((folder / name / "runs" / "nt_xent-base-0.json").read_text())
+            for name in ("of_few", "first", "both")
+        ]
+        losses = [run["losses"]["loss"] for run in runs]
+        assert losses[0] == losses[1] != losses[2]
+        assert runs[0]["scores"]["letters"] == runs[1]["scores"]["letters"]
 
     def test_trains_in_bfloat16(self, first_run):
         folder, _ = first_run
