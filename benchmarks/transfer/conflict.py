@@ -3,11 +3,12 @@
     python benchmarks/transfer/conflict.py --data_dir=runs/evidence/data \
         --output=benchmarks/transfer/conflict.json
 
-Data, recipes and steps are those of a stage of `settings.yaml`, whose data
+Data, recipes, encoder and training are those of a stage of `settings.yaml`, whose data
 `evidence.py` makes in the `data` folder of its `--runs_dir`; seeds are others. Tasks
 are trained as in the arm, without calibration and inner step. Before, midway and after,
 `TC2Pretrainer.conflict` tells the cosine of two tasks' expected gradients, freed of the
-noise of batches. Six minutes a seed on a core.
+noise of batches. Six minutes a seed on a core, and ten for each case of `larger`. Cases
+that the file of `--output` holds already are kept.
 """
 
 import json
@@ -34,7 +35,7 @@ flags.DEFINE_string("data_dir", None, "Where the files of data are.", required=T
 flags.DEFINE_string("output", "runs/conflict.json", "Where the numbers go.")
 flags.DEFINE_list("cases", [], "Of `CASES`, all if empty.")
 flags.DEFINE_float("more_steps", 1.0, "Steps, as a multiple of the stage's.")
-flags.DEFINE_integer("batch_size", 256, "Images a step.")
+flags.DEFINE_integer("batch_size", None, "Images a step; default: the stage's.")
 flags.DEFINE_integer("batches", 24, "That conflict is measured on.")
 flags.DEFINE_list("seeds", ["200", "201", "202"], "Of weights, order and views.")
 
@@ -45,6 +46,10 @@ CASES = {
     "contradicting": ("contradicting", "tasks_only"),
     "contradicting without base term": ("contradicting", "no_base_tasks_only"),
     "domains": ("domains", "domains_tasks_only"),
+    "block tasks of few images": ("few_images", "tasks_only"),
+    "cluster tasks of few images": ("few_images", "clusters_tasks_only"),
+    "block tasks of ResNet-18": ("larger", "tasks_only"),
+    "cluster tasks of ResNet-18": ("larger", "clusters_tasks_only"),
 }
 TRAINED = ("untrained", "half trained", "trained")
 
@@ -54,24 +59,31 @@ def images_of(stage):
     sources = stage.flags.get("pretrain_on", ["data/fashion_mnist.h5"])
     folder = pathlib.Path(FLAGS.data_dir)
     loaded = [tc2.data.load(folder / pathlib.Path(source).name) for source in sources]
-    return [tc2.data.as_arrays(images) for images in loaded]
+    first = slice(stage.flags.get("pretrain_images"))
+    return [tc2.data.as_arrays(images)[first] for images in loaded]
 
 
 def conflicts(stage, arm, domains, seed):
     """The `TaskConflict` before, midway and after training on `images_of(stage)`."""
+    keras.config.set_dtype_policy(stage.flags.get("precision", "float32"))
     shape = domains[0].shape[1:]
     recipes = RECIPES[stage.flags.get("recipes", "simclr")]
     whole, by_task = recipes(shape[0], arm.arguments.get("num_tasks", 4), shape[-1])
     keras.utils.set_random_seed(seed)
-    encoder = tc2.encoders.create("convnet", input_shape=shape)
+    encoder = tc2.encoders.create(
+        stage.flags.get("encoder", "convnet"),
+        input_shape=shape,
+        **json.loads(stage.flags.get("encoder_arguments", "{}")),
+    )
     model = tc2.TC2Pretrainer(encoder, objective="nt_xent", **arm.arguments)
     steps = round(stage.flags["steps"] * FLAGS.more_steps)
+    peak = stage.flags.get("learning_rate", 0.01)
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, steps))
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(peak, steps))
     )
     views = tc2.data.two_views(
         domains if arm.domains else domains[0],
-        batch_size=FLAGS.batch_size,
+        batch_size=FLAGS.batch_size or stage.flags.get("batch_size", 256),
         augmentation=by_task if arm.task_views else whole,
         seed=seed,
     )
@@ -86,32 +98,27 @@ def conflicts(stage, arm, domains, seed):
 
 def main(_):
     """Measures, prints and writes."""
-    stages, results = read_stages(), {"provenance": provenance(), "conflict": {}}
+    stages, path = read_stages(), pathlib.Path(FLAGS.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results = {"provenance": {}, "conflict": {}}
+    if path.exists():
+        results = json.loads(path.read_text(encoding="utf-8"))
     rows = []
     for name in FLAGS.cases or CASES:
         stage_name, arm_name = CASES[name]
         stage, arm = stages[stage_name], ALL_ARMS[arm_name]
         domains = images_of(stage)
         of_seeds = [conflicts(stage, arm, domains, int(seed)) for seed in FLAGS.seeds]
+        results["provenance"][name] = provenance()
         results["conflict"][name] = {
             trained: [
-                {
-                    "seed": int(seed),
-                    "cosine": None
-                    if np.isnan(found[place].mean)
-                    else found[place].mean,
-                    "interval": list(found[place].interval),
-                    "within": found[place].within,
-                    "said": str(found[place]),
-                }
+                {"seed": int(seed), **record(found[place])}
                 for seed, found in zip(FLAGS.seeds, of_seeds, strict=True)
             ]
             for place, trained in enumerate(TRAINED)
         }
         rows.append([name, *(said([f[place] for f in of_seeds]) for place in range(3))])
         print(table(["tasks", *TRAINED], rows), flush=True)
-        path = pathlib.Path(FLAGS.output)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write(path, json.dumps(results, indent=1))
 
 
