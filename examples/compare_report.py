@@ -244,9 +244,11 @@ def findings(runs):
 def markdown(results):
     """All tables and findings."""
     settings = results["settings"]
+    others = ("pretrain_images", "recipes", "precision")
+    said = "".join(f", {key} {settings[key]}" for key in others if key in settings)
     parts = [
         f"{settings['encoder']}, {settings['steps']} steps of "
-        f"{settings['batch_size']} images of {settings['in_domain']}, Adam, "
+        f"{settings['batch_size']} images of {settings['in_domain']}{said}, Adam, "
         f"{settings['learning_rate']:g} cosine; measured on "
         f"{settings['evaluate_on']} images. Transfer score: mean of kNN and linear "
         f"probe on {' and '.join(settings['transfer'])}. Differences are paired by "

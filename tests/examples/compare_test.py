@@ -145,6 +145,8 @@ class CompareTest(TestCase):
         compare(folder, folder / "bfloat16", *flags)
         other = json.loads((folder / "bfloat16" / "settings.json").read_text())
         assert other["precision"] == "mixed_bfloat16"
+        table = (folder / "bfloat16" / "table.md").read_text()
+        assert "images of clothes, precision mixed_bfloat16, Adam" in table
         losses = [
             json.loads((folder / name / "runs" / "nt_xent-base-0.json").read_text())[
                 "losses"
