@@ -9,15 +9,14 @@ from tests.test_case import TestCase
 
 
 class GpuCheckTest(TestCase):
+    @pytest.mark.slow(reason="a process each for what tests/pretraining tests")
     @pytest.mark.parametrize(
         ("sections", "rows"),
         [
             (["objectives"], "nt_xent, plain, float32, no XLA"),
-            # A central difference more, of those that tests/pretraining takes.
-            pytest.param(
+            (
                 ["gradients", "objectives"],
                 "projector, 1, cluster|nt_xent, plain, float32, no XLA",
-                marks=pytest.mark.slow,
             ),
         ],
     )

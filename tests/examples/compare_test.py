@@ -101,6 +101,21 @@ class CompareTest(TestCase):
         assert path.read_text() in texts
         assert list(tmp_path.iterdir()) == [path]
 
+    @pytest.mark.parametrize(
+        ("before", "now"), [({}, {"recipes": "x"}), ({"recipes": "x"}, {})]
+    )
+    def test_what_only_one_side_names_is_another_setting(self, before, now, tmp_path):
+        check_settings = runpy.run_path(str(ROOT / "examples" / "run_folder.py"))[
+            "check_settings"
+        ]
+        check_settings(tmp_path, {"steps": 2, **before})
+        kept = (tmp_path / "settings.json").read_text()
+        with pytest.raises(ValueError, match="other settings"):
+            check_settings(tmp_path, {"steps": 2, **now})
+        assert (tmp_path / "settings.json").read_text() == kept
+        check_settings(tmp_path, {"steps": 2, **before})
+
+    @pytest.mark.slow(reason="three processes; the settings are tested above")
     def test_other_recipes_are_other_settings(self, first_run):
         folder, _ = first_run
         flags = ["--recipes=contradicting", "--arms=tasks_only", "--seeds=0"]
