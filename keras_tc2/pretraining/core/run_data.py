@@ -160,18 +160,12 @@ def divided(arguments, strategy, first_step=0):
         strategy: `tf.distribute.Strategy`.
         first_step: int, the step of `x` to begin at.
     """
-    arguments = dict(arguments)
+    arguments, steps_of = dict(arguments), STEPS_OF
     if strategy.num_replicas_in_sync == 1:
-        dataset = arguments.get("x")
-        if not knows_its_steps(dataset):
-            return arguments
-        steps, length = arguments.get("steps_per_epoch"), dataset.order.length
-        if steps is None and arguments.get("initial_epoch") and length != math.inf:
-            steps = arguments["steps_per_epoch"] = length
-        if steps is not None:
-            arguments["x"] = from_step(dataset, first_step, strategy)
-        return arguments
-    for key, steps in STEPS_OF.items():
+        given = arguments.get("steps_per_epoch") is not None
+        begins = given or arguments.get("initial_epoch")
+        steps_of = {"x": "steps_per_epoch"} if begins else {}
+    for key, steps in steps_of.items():
         dataset = arguments.get(key)
         if knows_its_steps(dataset):
             if arguments.get(steps) is None and dataset.order.length != math.inf:
