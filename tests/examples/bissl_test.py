@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.scripts import run
 from tests.test_case import TestCase
+
+ARMS = "--arms=fine-tuning,longer fine-tuning on crops,BiSSL"
 
 
 def run_tiny(script, folder, *flags):
@@ -29,22 +33,24 @@ def run_tiny(script, folder, *flags):
 # That a folder of other settings is refused is tested with `compare.py`, by the same
 # code of `run_folder.py`.
 class BiSSLTest(TestCase):
-    def test_pipeline(self, examples, tmp_path):
+    @pytest.mark.slow(reason="compare_test resumes too, by the same run_folder.py")
+    def test_more_arms_join_the_folder(self, examples, tmp_path):
         script = examples / "bissl.py"
-        result = run_tiny(script, tmp_path, "--arms=fine-tuning,BiSSL")
-        assert "upper 1/1 of alternation 1/1" in result.stdout
+        run_tiny(script, tmp_path, "--arms=fine-tuning,BiSSL")
         files = sorted(path.name for path in (tmp_path / "runs").iterdir())
         assert files == ["BiSSL-1.0-0.1-10.0-3.json", "fine-tuning-3.json"]
         kept = {name: (tmp_path / "runs" / name).read_text() for name in files}
-
-        # More arms join the folder; what is there is not made again.
-        run_tiny(
-            script,
-            tmp_path,
-            "--arms=fine-tuning,longer fine-tuning on crops,BiSSL",
-        )
+        run_tiny(script, tmp_path, ARMS)
         for name, text in kept.items():
             assert (tmp_path / "runs" / name).read_text() == text
+        written = json.loads((tmp_path / "results.json").read_text())
+        assert len(written["runs"]) == 3
+
+    def test_pipeline(self, examples, tmp_path):
+        result = run_tiny(examples / "bissl.py", tmp_path, ARMS)
+        assert "upper 1/1 of alternation 1/1" in result.stdout
+        names = {path.name for path in (tmp_path / "runs").iterdir()}
+        assert {"BiSSL-1.0-0.1-10.0-3.json", "fine-tuning-3.json"} < names
         written = json.loads((tmp_path / "results.json").read_text())
         assert "bissl.py" in written["command"] and written["flags"]["steps"] == 2
         runs = {record["arm"]: record for record in written["runs"]}

@@ -113,6 +113,7 @@ class FineTuneTest(TestCase):
             **{"epochs": 80, "batch_size": 50, "learning_rate": 0.01, **options},
         )
 
+    @pytest.mark.slow(reason="trains three times; a step is tested above")
     def test_the_domain_is_not_told_and_labels_of_the_target_are(self):
         (source, _), (target, _) = pixels(200, 0), pixels(200, 1, seed=2)
         everything = np.concatenate([source, target])
