@@ -46,6 +46,7 @@ class BiSSLTest(TestCase):
         written = json.loads((tmp_path / "results.json").read_text())
         assert len(written["runs"]) == 3
 
+    @pytest.mark.slow(reason="a compilation for each arm; `.ci/run` runs it")
     def test_pipeline(self, examples, tmp_path):
         result = run_tiny(examples / "bissl.py", tmp_path, ARMS)
         assert "upper 1/1 of alternation 1/1" in result.stdout

@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from tests.scripts import ROOT, run
 from tests.test_case import TestCase
 
 
 class DomainAdaptationTest(TestCase):
+    @pytest.mark.slow(reason="a compilation for each arm; `.ci/run` runs it")
     def test_table(self, examples, tmp_path):
         encoder = ROOT / "hub" / "encoders" / "simclr-convnet-fashion"
         flags = [

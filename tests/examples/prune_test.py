@@ -30,6 +30,7 @@ class PruneTest(TestCase):
         assert (tmp_path / "runs" / "all-100-0.json").stat().st_mtime_ns == made
         assert result.stdout.count("pre-training") == 3
 
+    @pytest.mark.slow(reason="a compilation for each arm; `.ci/run` runs it")
     def test_table_and_picture(self, examples, tmp_path):
         result = prune(examples, tmp_path, "--seeds=0,1")
         assert result.stdout.count("pre-training") == 6

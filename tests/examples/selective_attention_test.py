@@ -27,6 +27,7 @@ def run_tiny(script, folder):
 
 
 class SelectiveAttentionTest(TestCase):
+    @pytest.mark.slow(reason="a compilation for each arm; `.ci/run` runs it")
     def test_table(self, examples, tmp_path):
         script = examples / "selective_attention.py"
         assert "pre-training: vicreg" in run_tiny(script, tmp_path)
