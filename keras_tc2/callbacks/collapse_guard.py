@@ -13,6 +13,7 @@ from keras_tc2 import checks
 from keras_tc2.annotations import Tensor
 from keras_tc2.callbacks.held_batch import held_batch
 from keras_tc2.callbacks.watched_encoder import watched_encoder
+from keras_tc2.pretraining.core.forward import first_two
 from keras_tc2.transfer.features import geometry
 
 STATISTICS = (
@@ -152,7 +153,7 @@ class CollapseGuard(keras.callbacks.Callback):
             )
 
     def _encoded(self):
-        """Features of view 1, and embeddings of both views."""
+        """Features of view 1, and embeddings of two views, or of the one twice."""
         encoder = watched_encoder(self.model)
         encode = getattr(encoder, "encode", encoder)
         projector = getattr(self.model, "projector", None)
@@ -160,7 +161,8 @@ class CollapseGuard(keras.callbacks.Callback):
         embeddings = features
         if projector is not None:
             embeddings = [projector(values, training=False) for values in features]
-        return [np.asarray(values, "float32") for values in (features[0], *embeddings)]
+        parts = (features[0], *first_two(embeddings))
+        return [np.asarray(values, "float32") for values in parts]
 
     def _report(self, kind, epoch, finding):
         if kind in self._warned:

@@ -22,8 +22,9 @@ class OnlineProbe(LoggedMeasurement):
 
     The numbers enter the epoch's logs as `probe_knn_accuracy`,
     `probe_linear_accuracy` and so on, so `History`, `CSVLogger`, `TensorBoard` and
-    `ModelCheckpoint(monitor=...)` see them: list this callback before those. An epoch
-    without a measurement logs NaN. Nothing of the model changes.
+    `ModelCheckpoint(monitor=...)` see them: list this callback before those. Those of a
+    second `KNN` are `probe_knn_2_accuracy`. An epoch without a measurement logs NaN.
+    Nothing of the model changes.
 
     Args:
         train_images: array `(N, H, W, C)` of raw images, as the encoder takes them;
@@ -40,7 +41,8 @@ class OnlineProbe(LoggedMeasurement):
         prefix: str. First part of the names in the logs. Defaults to `"probe"`.
 
     Raises:
-        ValueError: if images and labels differ in number, or a protocol is unknown.
+        ValueError: if images and labels differ in number, or a protocol is unknown;
+            when training begins, if the encoder cannot take the images.
 
     Example:
     ```python
@@ -83,10 +85,21 @@ class OnlineProbe(LoggedMeasurement):
         for pairs in (self._train, self._test):
             images, _ = next(iter(pairs.batch(self.batch_size)))
             check_values(images)
+        self._downstream()
 
     def measure(self) -> dict[str, float]:
         """Returns `{name in the logs: value}` for the encoder as it is now."""
-        downstream = Downstream(
+        downstream = self._downstream()
+        measured = {}
+        for protocol, number in registry.numbered(self.protocols):
+            suffix = f"_{number}" if number > 1 else ""
+            for score in protocol(downstream):
+                name = f"{self.prefix}_{score.protocol}{suffix}_{score.metric}"
+                measured[name] = score.value
+        return measured
+
+    def _downstream(self):
+        return Downstream(
             self.prefix,
             encoder=self._encoder,
             train=self._train,
@@ -94,11 +107,6 @@ class OnlineProbe(LoggedMeasurement):
             extract=lambda images: self._extractor(images, batch_size=self.batch_size),
             seed=self.seed,
         )
-        return {
-            f"{self.prefix}_{score.protocol}_{score.metric}": score.value
-            for protocol in self.protocols
-            for score in protocol(downstream)
-        }
 
 
 def _dataset(split, images, labels):

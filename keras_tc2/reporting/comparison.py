@@ -81,8 +81,9 @@ class Comparison:
             over = f"on {self.differences[0].name}"
         size = f"{100 * abs(overall.mean):.2f} points"
         if interval is None:
+            number = "one seed" if seeds else "no whole seed"
             return (
-                f"{self.first} and {self.second} differ by {size} {over}; one seed "
+                f"{self.first} and {self.second} differ by {size} {over}; {number} "
                 "without per-image results gives no interval."
             )
         low, high = (f"{100 * bound:+.2f}" for bound in interval)
@@ -221,21 +222,24 @@ def _pairs(first, second):
 def _overall(pairs, confidence, num_resamples, generator):
     """The mean over measurements; images are resampled dataset by dataset.
 
-    Only accuracies are averaged, unless there are none.
+    Only accuracies are averaged, unless there are none. A seed that lacks a measurement
+    is left out, unless every seed does.
     """
     accuracies = {
         key: rows for key, rows in pairs.items() if rows[0][0]["metric"] == "accuracy"
     }
     pairs, name = (accuracies, MEAN_ACCURACY) if accuracies else (pairs, "mean")
-    by_seed = {}
-    for rows in pairs.values():
-        for row, other in rows:
-            difference = row["value"] - other["value"]
-            by_seed.setdefault(row["seed"], []).append(difference)
+    seeds_of = [{row["seed"] for row, _ in rows} for rows in pairs.values()]
+    complete = sorted(set.intersection(*seeds_of))
+    if complete:
+        pairs = {
+            key: [(row, other) for row, other in rows if row["seed"] in complete]
+            for key, rows in pairs.items()
+        }
+    every = [pair for rows in pairs.values() for pair in rows]
     per_seed = [
-        float(np.mean(differences))
-        for _, differences in sorted(by_seed.items())
-        if len(differences) == len(pairs)
+        _mean_difference([pair for pair in every if pair[0]["seed"] == seed])
+        for seed in complete
     ]
     by_dataset = {}
     for (dataset, *_), rows in pairs.items():
@@ -247,18 +251,18 @@ def _overall(pairs, confidence, num_resamples, generator):
             for rows in by_dataset.values()
         )
         image_interval = _percentiles(resampled / len(pairs), confidence)
-    means = [
-        np.mean([row["value"] - other["value"] for row, other in rows])
-        for rows in pairs.values()
-    ]
     overall = Difference(
         name=name,
-        mean=float(np.mean(means)),
+        mean=float(np.mean([_mean_difference(rows) for rows in pairs.values()])),
         per_seed=per_seed,
         image_interval=image_interval,
         seed_interval=_student(per_seed, confidence),
     )
     return overall, len(pairs)
+
+
+def _mean_difference(rows):
+    return float(np.mean([row["value"] - other["value"] for row, other in rows]))
 
 
 def _image_differences(rows):

@@ -30,7 +30,8 @@ class TransferReport:
         settings: dict of JSON values: versions and options.
         notes: list of sentences about what was done to the data.
         failures: list of dicts of what could not be measured, with the keys
-            `"encoder"`, `"dataset"`, `"seed"`, `"protocol"` (its class) and `"error"`.
+            `"encoder"`, `"dataset"`, `"seed"`, `"protocol"` (its class, as in the
+            settings) and `"error"`.
 
     Example:
     ```python
@@ -80,13 +81,13 @@ class TransferReport:
     def join(cls, reports: Iterable["TransferReport"]) -> Self:
         """One report with the rows of several, such as several encoders or seeds.
 
-        Settings that differ are kept one beside the other. An encoder that has the
+        A setting that differs becomes the list of its values. An encoder that has the
         name, dataset, protocol, metric and seed of one before it is another: it becomes
         `"name (2)"`.
         """
         rows: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
-        settings: dict[str, Any] = {}
+        settings: list[dict[str, Any]] = []
         notes: dict[str, None] = {}
         for report in reports:
             names = _names_beside(rows, report)
@@ -96,14 +97,16 @@ class TransferReport:
                 own["feature_seconds"] = {
                     names.get(name, name): value for name, value in seconds.items()
                 }
-            settings = _merged(settings, own)
+            settings.append(own)
             notes |= dict.fromkeys(report.notes)
             rows += [{**row, "encoder": names[row["encoder"]]} for row in report.rows]
             failures += [
                 {**fail, "encoder": names.get(fail["encoder"], fail["encoder"])}
                 for fail in report.failures
             ]
-        return cls(rows, settings=settings, notes=list(notes), failures=failures)
+        return cls(
+            rows, settings=_beside(settings), notes=list(notes), failures=failures
+        )
 
     @property
     def encoders(self) -> list[str]:
@@ -342,6 +345,7 @@ def _names_beside(rows, report):
             number += 1
             new = f"{name} ({number})"
         names[name] = new
+        taken |= {_key(row, new) for row in own}
     return names
 
 
@@ -349,9 +353,14 @@ def _key(row, encoder):
     return encoder, *row_key(row)
 
 
-def _merged(first, second):
-    merged = dict(first)
-    for key, value in second.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
+def _beside(settings):
+    """One dict of several; a list of the values where they differ."""
+    merged = {}
+    for key in dict.fromkeys(key for one in settings for key in one):
+        values = [one[key] for one in settings if key in one]
+        if all(isinstance(value, dict) for value in values):
+            merged[key] = _beside(values)
+        else:
+            different = [v for i, v in enumerate(values) if v not in values[:i]]
+            merged[key] = different[0] if len(different) == 1 else different
     return merged

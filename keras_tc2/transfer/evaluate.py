@@ -1,6 +1,5 @@
 """Transfer in one call: an encoder, several datasets, several protocols, one report."""
 
-import collections
 import dataclasses
 import os
 import time
@@ -106,7 +105,7 @@ def evaluate(
     print(report)
     ```
     """
-    chosen = registry.get_all(protocols)
+    chosen = registry.numbered(registry.get_all(protocols))
     sources = named_sources(datasets)
     if isinstance(encoder, str | os.PathLike):
         encoder_name = encoder_name or str(encoder)
@@ -137,19 +136,16 @@ def evaluate(
     first_error: Exception | None = None
     for name, downstream in downstreams.items():
         found: list[str] = []
-        measured: collections.Counter[tuple[str, str]] = collections.Counter()
-        for protocol in chosen:
+        for protocol, number in chosen:
             if verbose:
                 print(f"{name}: {type(protocol).__name__}", flush=True)
             shared = {"encoder": encoder_name, "dataset": name, "seed": seed}
             try:
                 for row in _rows(protocol, downstream):
-                    measured[row["protocol"], row["metric"]] += 1
-                    number = measured[row["protocol"], row["metric"]]
-                    row["protocol"] = _numbered(row["protocol"], number)
+                    row["protocol"] = _name(row["protocol"], number)
                     rows.append({**shared, **row})
             except Exception as error:
-                failures.append({**shared, **_failure(protocol, error)})
+                failures.append({**shared, **_failure(protocol, number, error)})
                 if first_error is None:
                     first_error = error
                 found.append(_failure_note(failures[-1]))
@@ -159,15 +155,14 @@ def evaluate(
         feature_seconds[name] = downstream.feature_seconds
     if first_error is not None and not rows:
         raise first_error
-    kinds = [type(protocol).__name__ for protocol in chosen]
     settings = {
         "keras_tc2": __version__,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "batch_size": batch_size,
         "protocols": {
-            _numbered(kind, 1 + kinds[:place].count(kind)): protocol.options
-            for place, (kind, protocol) in enumerate(zip(kinds, chosen, strict=True))
+            _name(type(protocol).__name__, number): protocol.options
+            for protocol, number in chosen
         },
         "feature_seconds": {encoder_name: feature_seconds},
     }
@@ -187,13 +182,13 @@ def _extraction(encoder, batch_size, cache_dir, verbose):
     return FeatureCache(cache_dir, extract=extract, encoder=encoder)
 
 
-def _numbered(name, number):
+def _name(name, number):
     """The name of the first of its kind, and `"name (2)"` of the second."""
     return name if number == 1 else f"{name} ({number})"
 
 
-def _failure(protocol, error):
-    name = type(protocol).__name__
+def _failure(protocol, number, error):
+    name = _name(type(protocol).__name__, number)
     return {"protocol": name, "error": f"{type(error).__name__}: {error}"}
 
 

@@ -65,3 +65,19 @@ def get_all(protocols):
             f"protocols={protocols!r}"
         )
     return chosen
+
+
+def numbered(protocols):
+    """`[(protocol, number)]`: 1 for the first of its kind, 2 for the second.
+
+    A subclass is of the kind of the registered class that it is made of.
+    """
+    registered = PROTOCOLS.values()
+    kinds = [
+        next((base for base in type(each).__mro__ if base in registered), type(each))
+        for each in protocols
+    ]
+    return [
+        (each, 1 + kinds[:place].count(kind))
+        for place, (each, kind) in enumerate(zip(protocols, kinds, strict=True))
+    ]

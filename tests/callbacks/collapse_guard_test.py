@@ -57,6 +57,16 @@ class CollapseGuardTest(TestCase):
         assert len(history["loss"]) == 3
         assert history["embedding_rank"][0] == pytest.approx(1, abs=1e-3)
 
+    def test_one_view(self):
+        (views, *_) = tiny_views()
+        model = TinyPretrainer()
+        guard = CollapseGuard(views[:1])
+        history = fit(guard, model=model, epochs=1)
+        embeddings = model.projector(model.encoder(views[0]))
+        expected = geometry.effective_rank(embeddings.numpy())
+        self.assert_close(history["embedding_rank"], [expected], rtol=1e-4)
+        self.assert_close(history["alignment"], [0.0], atol=1e-6)
+
     def test_nan_in_the_embeddings(self):
         model = TinyPretrainer()
         model.encoder.layers[-1].bias.assign(np.full(4, np.nan))

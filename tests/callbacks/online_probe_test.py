@@ -105,6 +105,30 @@ class OnlineProbeTest(TestCase):
             "digits_knn_accuracy",
         }
 
+    def test_two_protocols_of_one_kind(self):
+        train, test = labelled(60), labelled(30, seed=1)
+        probe = OnlineProbe(
+            *train, *test, protocols=[transfer.KNN(k=1), "linear", transfer.KNN(k=40)]
+        )
+        model, history = self.fit([probe], epochs=1)
+        features = [
+            transfer.extract_features(model.encoder, images)
+            for images in (train[0], test[0])
+        ]
+        for name, k in (("probe_knn_accuracy", 1), ("probe_knn_2_accuracy", 40)):
+            expected = transfer.knn_accuracy(
+                features[0], train[1], features[1], test[1], k=k
+            )
+            assert history.history[name] == [expected]
+
+    def test_images_of_other_channels_are_refused_before_training(self):
+        images, labels = labelled(40)
+        probe = OnlineProbe(*[np.repeat(images, 2, axis=-1), labels] * 2)
+        model = TinyPretrainer()
+        with pytest.raises(ValueError, match="Only 1 and 3 convert"):
+            self.fit([probe], model=model)
+        assert model.optimizer.iterations == 0
+
     def test_errors(self):
         images, labels = labelled(10)
         with pytest.raises(ValueError, match="`test_images` must be"):

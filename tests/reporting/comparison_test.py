@@ -89,6 +89,18 @@ class CompareTest(TestCase):
         assert comparison.differences[1].image_interval is None
         assert "| d, clustering (NMI) | +80.00 |  |" in comparison.to_markdown()
 
+    def test_overall_rests_on_whole_seeds(self):
+        first = report("a", accuracy=0.8, seeds=3, protocols=("knn", "linear"))
+        second = report("b", accuracy=0.7, seeds=3, protocols=("knn", "linear"))
+        whole = transfer.TransferReport([row for row in first.rows if row["seed"] < 2])
+        expected = whole.compare(second)
+        last = next(row for row in first.rows if row["seed"] == 2)
+        broken = {**last, "value": 0.0, "per_image": np.zeros(400)}
+        comparison = transfer.TransferReport([*whole.rows, broken]).compare(second)
+        assert comparison.differences[0].mean < expected.differences[0].mean
+        assert comparison.overall == expected.overall
+        assert comparison.finding == expected.finding
+
     def test_dict_and_seed(self):
         first, second = report("a", accuracy=0.8), report("b", accuracy=0.75)
         once, again, other = (

@@ -501,6 +501,17 @@ class ReportTest(TestCase):
             assert report.accuracy("blobs", name) == expected
         assert report.settings["protocols"]["KNN (2)"]["k"] == 30
 
+    def test_a_second_of_a_kind_is_one_where_the_first_failed(self):
+        train, test = blobs(60), blobs(30, seed=1)
+        protocols = [transfer.Clustering(num_clusters=1000), "knn", "clustering"]
+        with pytest.warns(UserWarning, match="Clustering failed"):
+            report = transfer.evaluate(
+                None, {"blobs": (train, test)}, protocols=protocols
+            )
+        names = {row["protocol"] for row in report.rows}
+        assert names == {"knn", "clustering (2)"}
+        assert report.failures[0]["protocol"] == "Clustering"
+
     def test_encoders_of_one_name_stay_apart(self):
         first, second = self.report(encoder_name="a"), self.report(encoder_name="a")
         joined = transfer.TransferReport.join([first, second, second])
@@ -508,6 +519,36 @@ class ReportTest(TestCase):
         assert set(joined.settings["feature_seconds"]) == {"a", "a (2)", "a (3)"}
         other = transfer.TransferReport([{**first.rows[0], "dataset": "other"}])
         assert transfer.TransferReport.join([first, other]).encoders == ["a"]
+
+    def test_joined_again_encoders_of_one_name_stay_apart(self):
+        def one(value):
+            row = {"encoder": "a", "dataset": "d", "protocol": "knn", "value": value}
+            return transfer.TransferReport([row])
+
+        joined = transfer.TransferReport.join([one(0.5), one(0.7)])
+        joined = transfer.TransferReport.join([one(0.9), joined])
+        assert len(joined.encoders) == len(set(joined.encoders)) == 3
+        values = [joined.value("d", "knn", encoder=name) for name in joined.encoders]
+        assert values == [0.9, 0.5, 0.7]
+
+    def test_settings_that_differ_are_beside_each_other(self):
+        row = {"encoder": "a", "dataset": "d", "protocol": "knn", "value": 0.5}
+        settings = [
+            {"batch_size": 4, "protocols": {"KNN": {"k": k, "shots": [1, 5]}}}
+            for k in (1, 200, 1)
+        ]
+        settings[1]["protocols"]["Linear"] = {"max_iter": 3}
+        reports = [
+            transfer.TransferReport([{**row, "seed": seed}], settings=one)
+            for seed, one in enumerate(settings)
+        ]
+        assert transfer.TransferReport.join(reports).settings == {
+            "batch_size": 4,
+            "protocols": {
+                "KNN": {"k": [1, 200], "shots": [1, 5]},
+                "Linear": {"max_iter": 3},
+            },
+        }
 
     def test_reports_of_before_are_read(self):
         row = {"encoder": "a", "dataset": "d", "protocol": "p", "accuracy": 0.4}
