@@ -1,15 +1,16 @@
 """Every run behind `benchmarks/transfer/README.md`, in one resumable command.
 
     python benchmarks/transfer/evidence.py \
-        --fashion_mnist_dir=DIR --mnist_dir=DIR --runs_dir=runs/evidence
+        --fashion_mnist_dir=DIR --mnist_dir=DIR --icons_dir=DIR --runs_dir=runs/evidence
 
-The two folders hold the four gzipped IDX files of each dataset; without them the
-subsets in `examples/data` are used. Runs `examples/compare.py` stage by stage, one
-process at a time, and copies what each stage found to this folder. Settings are chosen
-on validation images and on seeds of their own; the final tables use test images and
-seeds 0 to 29. Stages of `settings.yaml`, with seeds and claims written before they
-begin, are refused where they could not see what they look for, and end in the
-`claims.md` of `claims.py`.
+The first two folders hold the four gzipped IDX files of each dataset; without them the
+subsets in `examples/data` are used. The third is that of `pictures_data.py`; with
+`--stages=...` that need no pictures it is left out. Runs `examples/compare.py` stage by
+stage, one process at a time, and copies what each stage found to this folder. Settings
+are chosen on validation images and on seeds of their own; the final tables use test
+images, and seeds 0 to 29 or those of a stage of `settings.yaml`. Its stages, with seeds
+and claims written before they begin, are refused where they could not see what they
+look for, and end in the `claims.md` of `claims.py`.
 """
 
 import gzip
