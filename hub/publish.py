@@ -1,6 +1,6 @@
 """Publishes an encoder of a folder on the Hub.
 
-python hub/publish.py --encoder=demo_output/tc2/encoder --repo_id=me/tc2-convnet
+python hub/publish.py --encoder=runs/demo/tc2_encoder --repo_id=me/tc2-convnet
 python hub/publish.py --encoder=... --repo_id=me/name --dry_run=hub/encoders/name
 
 Runs in seconds. Prints the URL of the commit, or the folder that was written.

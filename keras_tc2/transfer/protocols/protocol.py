@@ -13,8 +13,8 @@ class Protocol:
 
     A protocol is a small object around a pure function: it reads what it needs from a
     `Downstream` and returns scores. To add one, subclass, set `function` to the pure
-    function whose options it takes, write `__call__`, and add a line to
-    `protocols.PROTOCOLS` (or pass the object itself to `evaluate`).
+    function whose options it takes, write `__call__`, and add a line to `PROTOCOLS` of
+    `transfer/registry.py` (or pass the object itself to `evaluate`).
 
     Args:
         **options: keyword options of `function`, which the signature of a subclass
