@@ -1,6 +1,7 @@
 """Checks of labels that come with images."""
 
 import numpy as np
+import tensorflow as tf
 
 
 def check_labels(labels, num_images):
@@ -36,7 +37,8 @@ def check_labels(labels, num_images):
 def number_labels(labels, num_images, class_names):
     """Class numbers of labels that are numbers, perhaps as text, or else names.
 
-    Numbers as text are names where `class_names` has them all.
+    Numbers as text are names where `class_names` has them all. Text may be bytes in
+    UTF-8, as HDF5 files and TensorFlow have it.
 
     Args:
         labels: list, array or other sequence of a label for each image.
@@ -50,8 +52,8 @@ def number_labels(labels, num_images, class_names):
         ValueError: as `check_labels` and `number_classes`.
     """
     labels = np.asarray(labels)
-    if labels.shape == (num_images,) and labels.dtype.kind in "UO":
-        texts = [str(label) for label in labels]
+    if labels.shape == (num_images,) and labels.dtype.kind in "UOS":
+        texts = [tf.compat.as_str_any(label) for label in labels]
         are_names = class_names is not None and set(texts) <= set(class_names)
         if are_names or not all(map(_is_integer, texts)):
             return number_classes(texts, class_names), all_classes(texts, class_names)

@@ -247,6 +247,20 @@ class HDF5Test(TestCase):
         with pytest.raises(ValueError, match="`image_key` must be one of"):
             data.load(self.path, image_key="nothing")
 
+    @pytest.mark.parametrize("dtype", ["fixed", "variable"])
+    def test_names(self, dtype):
+        import h5py
+
+        names = ["dög", "cat", "dög", "cat", "ant"]
+        of = np.array([name.encode() for name in names])
+        with h5py.File(self.path, "a") as file:
+            del file["classes"]
+            file["classes"] = of if dtype == "fixed" else names
+        keys = {"image_key": "pictures", "label_key": "classes"}
+        dataset = data.load(self.path, labels=True, **keys)
+        assert dataset.class_names == ["ant", "cat", "dög"]
+        assert_holds(dataset, labels=[2, 1, 2, 1, 0])
+
     def test_images_are_read_in_any_order_and_twice(self):
         dataset = data.load(self.path, image_key="pictures")
         assert_holds(dataset.read([3, 3, 1]), IMAGES[[3, 3, 1]])
