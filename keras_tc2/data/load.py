@@ -153,7 +153,8 @@ def load(
             is prepared), is empty, does not have the split or the labels, or holds
             pixels that are NaN, infinite or out of range.
         FileNotFoundError: if a path leads nowhere.
-        ReadingError: while the dataset is iterated, if an image cannot be read.
+        ReadingError: while the dataset is iterated, if an image cannot be read, or its
+            pixels are NaN, infinite or out of range.
         TypeError: if `source` is none of the above.
 
     Example:

@@ -54,6 +54,17 @@ class ArrayTest(TestCase):
         assert image.shape == (8, 8, 1) and image.dtype == np.uint8
         assert image[:, 1:-1].min() > 20 and image[:, 1:-1].max() < 50
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+    def test_resized_images_stay_in_their_range(self, dtype):
+        """Weights with antialiasing do not sum to exactly 1."""
+        high = 1 if dtype == np.float32 else 65535
+        images = np.array([1.0, 0.5]).reshape(2, 1, 1, 1) * np.ones((1, 28, 28, 1))
+        loaded = data.load((images * high).astype(dtype), image_size=24)
+        white, grey = arrays(loaded)
+        assert white.max() == 1 and grey.max() <= 0.50001
+        for view in next(iter(data.two_views(loaded, batch_size=2))):
+            assert view.shape == (2, 24, 24, 1)
+
     def test_other_integers_need_a_range(self):
         images = np.array([-100, 0, 300], np.int16).reshape(3, 1, 1, 1)
         with pytest.raises(ValueError, match="value_range=\\(low, high\\)"):
@@ -69,6 +80,7 @@ class ArrayTest(TestCase):
             (np.zeros((2, 4, 4, 3), bool), "dtype bool"),
             (np.full((2, 4, 4, 3), 1.5), r"from 1\.5 to 1\.5 in image 0"),
             (np.full((2, 4, 4, 3), -0.5), "in image 0"),
+            (np.full((2, 4, 4, 3), 1.5).astype("bfloat16"), "in image 0"),
         ],
     )
     def test_wrong_arrays(self, images, message):
@@ -148,6 +160,22 @@ class DatasetTest(TestCase):
         pairs = images.map(lambda image: (image, 0))
         with pytest.raises(ValueError, match=r"`label_key` is for .* dicts"):
             data.load(pairs, labels=True, label_key="coarse")
+
+    @pytest.mark.parametrize("dtype", [None, "uint8", "float32"])
+    def test_floats_out_of_range(self, dtype):
+        images = tf.data.Dataset.from_tensor_slices(IMAGES.astype("float32"))
+        with pytest.raises(data.ReadingError, match=r"in \[0, 1\].*value_range.* to 2"):
+            arrays(data.load(images, dtype=dtype))
+        scaled = data.load(images, dtype="uint8", value_range=(0, 255))
+        np.testing.assert_array_equal(np.stack(arrays(scaled)), IMAGES)
+        unit = data.load(images.map(lambda image: image / 255), dtype="uint8")
+        np.testing.assert_array_equal(np.stack(arrays(unit)), IMAGES)
+
+    def test_floats_that_are_not_finite(self):
+        images = tf.data.Dataset.from_tensor_slices(IMAGES.astype("float32"))
+        images = images.map(lambda image: image * np.nan)
+        with pytest.raises(data.ReadingError, match="NaN or infinite"):
+            arrays(data.load(images, dtype="uint8", value_range=(0, 255)))
 
 
 class TFDSTest(TestCase):

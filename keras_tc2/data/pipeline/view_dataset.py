@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from keras_tc2.data.pipeline.epochs import fold_seed
 from keras_tc2.data.pipeline.step_order import StepOrder
-from keras_tc2.data.reading.reading_errors import ReadDataset, check
+from keras_tc2.data.reading.pixel_format import checked_pixels
+from keras_tc2.data.reading.reading_errors import ReadDataset
 
 VIEWS = 1
 
@@ -88,7 +89,8 @@ class ViewStream:
         def views_of(place, images):
             batch = first_batch + place // share.count
             replica = share.first + place % share.count
-            images = checked_pixels(images, batch, epoch)
+            where = ["in batch", batch, "of epoch", epoch]
+            images = checked_pixels(images, where=where)
             number = batch * share.num_replicas + replica
             return self.make(images, fold_seed(self.seed, epoch, VIEWS, number))
 
@@ -194,21 +196,3 @@ class ViewDataset(ReadDataset):
             ValueError: if a batch cannot be divided over the replicas and tasks.
         """
         return self.stream.from_step(step, share, self.order)
-
-
-def checked_pixels(batch, number, epoch):
-    """The batch; an error if float pixels are not finite or not in [0, 1]."""
-    if not batch.dtype.is_floating:
-        return batch
-    where = ["in batch", number, "of epoch", epoch]
-    finite = check(
-        tf.reduce_all(tf.math.is_finite(batch)), ["NaN or infinite pixels", *where]
-    )
-    with tf.control_dependencies([finite]):
-        low, high = tf.reduce_min(batch), tf.reduce_max(batch)
-    in_range = check(
-        (low >= 0) & (high <= 1),
-        ["Float images must be in [0, 1]; these are from", low, "to", high, *where],
-    )
-    with tf.control_dependencies([in_range]):
-        return tf.identity(batch)

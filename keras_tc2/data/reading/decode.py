@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tc2.data.reading.python_calls import numpy_function
-from keras_tc2.data.reading.read_picture import read_picture
+from keras_tc2.data.reading.read_picture import ROTATIONS_OF_PNG, read_picture
 
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PN"
@@ -52,26 +52,24 @@ class Decoder:
         image = read_picture(
             content, channels=self.pixel_format.channels, max_pixels=self.max_pixels
         )
-        self.pixel_format.check_raw_dtype(tf.as_dtype(image.dtype))
-        converted = self.pixel_format.convert(tf.constant(image)).numpy()
-        if (
-            converted.dtype.kind == "f"
-            and not 0 <= converted.min() <= converted.max() <= 1
-        ):
+        form = self.pixel_format
+        form.check_raw_dtype(tf.as_dtype(image.dtype))
+        needs_unit_range = image.dtype.kind == "f" and form.value_range is None
+        if needs_unit_range and not 0 <= image.min() <= image.max() <= 1:
             raise ValueError(
                 f"holds values from {image.min():g} to {image.max():g}; say which "
                 "become black and white, `value_range=(low, high)`"
             )
-        return converted
+        return form.convert(tf.constant(image)).numpy()
 
     def _decode_jpeg(self, content):
-        """By TensorFlow, if neither rotated by EXIF nor of other channels."""
+        """By TensorFlow, if neither rotated by EXIF or XMP nor of other channels."""
         channels = self.pixel_format.channels
         if channels not in (1, 3):
             return self._decode_in_python(content)
         shape = tf.io.extract_jpeg_shape(content)
         may_be_rotated = tf.strings.regex_full_match(
-            tf.strings.substr(content, 0, 4096), r"\C*Exif\C*"
+            tf.strings.substr(content, 0, 4096), r"\C*(Exif|tiff:Orientation)\C*"
         )
         plain = (
             ~may_be_rotated
@@ -88,9 +86,9 @@ class Decoder:
         return tf.cond(plain, decode, lambda: self._decode_in_python(content))
 
     def _decode_png(self, content):
-        """By TensorFlow, if 8 bits deep, of the right channels and without a tRNS.
+        """By TensorFlow, if 8 bits deep, of the right channels, opaque and upright.
 
-        That part names a colour that is transparent, which TensorFlow shows.
+        It would show the colour that `tRNS` says is transparent, and rotate nothing.
         """
         channels = self.pixel_format.channels
         if channels not in PNG_COLOR_TYPES:
@@ -99,8 +97,10 @@ class Decoder:
             tf.strings.substr(content, 16, 8), tf.int32, little_endian=False
         )
         depth_and_type = tf.strings.substr(content, 24, 2)
-        # Three times as fast as `regex_full_match`.
-        without = tf.strings.regex_replace(content, "tRNS", "", replace_global=False)
+        without = content
+        for word in (b"tRNS", *ROTATIONS_OF_PNG):
+            # Twice as fast as one pattern of all words.
+            without = tf.strings.regex_replace(without, word, "", replace_global=False)
         plain = (
             (depth_and_type == bytes([8, PNG_COLOR_TYPES[channels]]))
             & (without == content)

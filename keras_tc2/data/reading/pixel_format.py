@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_tc2 import checks
+from keras_tc2.data.reading.reading_errors import check
 from keras_tc2.pixels import default_range
 
 
@@ -107,6 +108,8 @@ class PixelFormat:
     def resize(self, images):
         """Images at `image_size`, by antialiased bilinear interpolation.
 
+        No image leaves the range that it had.
+
         Args:
             images: tensor `(..., height, width, channels)`, with or without a batch.
         """
@@ -115,8 +118,13 @@ class PixelFormat:
                 images, self.image_size, method="bilinear", antialias=True
             )
             if self.dtype == "uint8":
-                resized = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
-            images = tf.cast(resized, self.dtype)
+                low, high = 0.0, 255.0
+                resized = tf.round(resized)
+            else:
+                # The weights do not sum to exactly 1.
+                low = tf.reduce_min(images, axis=(-3, -2, -1), keepdims=True)
+                high = tf.reduce_max(images, axis=(-3, -2, -1), keepdims=True)
+            images = tf.cast(tf.clip_by_value(resized, low, high), self.dtype)
         return tf.ensure_shape(images, (*images.shape[:-3], *self.image_shape))
 
     def _to_dtype(self, image):
@@ -129,6 +137,36 @@ class PixelFormat:
         if self.dtype == "uint8":
             return tf.cast(tf.round(image * 255.0), tf.uint8)
         return image
+
+
+def checked_pixels(images, value_range=None, where=()):
+    """The images; where they are used, `ReadingError` if floats are out of range.
+
+    Args:
+        images: tensor. Integers are not looked at.
+        value_range: if given, values need only be finite.
+        where: list of strings and tensors that end the message.
+    """
+    if not images.dtype.is_floating:
+        return images
+    finite = check(
+        tf.reduce_all(tf.math.is_finite(images)), ["NaN or infinite pixels", *where]
+    )
+    with tf.control_dependencies([finite]):
+        low, high = tf.reduce_min(images), tf.reduce_max(images)
+    in_range = check(
+        (value_range is not None) | ((low >= 0) & (high <= 1)),
+        [
+            "Float images must be in [0, 1]: divide by 255, or tell `data.load` the "
+            "`value_range=(low, high)`. Received: values from",
+            low,
+            "to",
+            high,
+            *where,
+        ],
+    )
+    with tf.control_dependencies([in_range]):
+        return tf.identity(images)
 
 
 def match_channels(image, channels):

@@ -21,6 +21,9 @@ DEEP_MODES = {
 }
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_START = b"\x89PNG\r\n\x1a\n"
+# A PNG without any of these is upright: EXIF, as ImageMagick writes it, and XMP.
+ROTATIONS_OF_PNG = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
+ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 _HEIF = "is HEIC, which needs the package pillow-heif: pip install 'keras-tc2[heif]'"
 _AVIF = "is AVIF, which this installation of Pillow cannot read"
 # By the kind that a file of boxes says it is.
@@ -88,6 +91,8 @@ def _read_with_pillow(content, max_pixels):
     refuse_bomb(picture.width, picture.height, max_pixels)
     if content.startswith(PNG_START) and content[24] == 16:
         image = tf.io.decode_png(content, dtype=tf.uint16).numpy()
+        if any(word in content for word in ROTATIONS_OF_PNG):
+            image = _upright(image, picture.getexif().get(ORIENTATION, 1))
         return image, image.shape[2] in (2, 4)
     return picture_pixels(picture)
 
@@ -150,13 +155,15 @@ def _read_tiff(content, max_pixels):
         # Of a stack only the first page is read, unless its pages are channels.
         image = series.asarray() if in_series else page.asarray()
         axes = series.axes if in_series else page.axes
-        return _channels_last(image, axes), page.extrasamples in ((1,), (2,))
+        image = _upright(_channels_last(image, axes), page.tags.valueof(ORIENTATION, 1))
+        return image, page.extrasamples in ((1,), (2,))
 
 
 def is_plain(series):
     """Whether a series of TIFF pages is a picture that Pillow reads."""
     page = series.keyframe
-    of_a_picture = page.samplesperpixel in (1, 3, 4) and page.bitspersample == 8
+    of_a_picture = page.samplesperpixel in (1, 3, 4)
+    of_a_picture &= page.bitspersample in (1, 2, 4, 8)
     return of_a_picture and not declares_channels(series)
 
 
@@ -193,6 +200,17 @@ def _channels_last(image, axes):
         image = image[..., None]
     elif axes not in ("YXC", "YXS"):
         raise UnreadablePictureError(f"is a TIFF with axes {axes}, not one image")
+    return image
+
+
+def _upright(image, orientation):
+    """An array `(height, width, channels)` as EXIF's number says that it is shown."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
     return image
 
 

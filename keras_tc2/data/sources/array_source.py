@@ -71,7 +71,7 @@ class ArrayImages(ImageSource):
         """Rows in any order, each read once, in ascending order: HDF5 needs that."""
         ascending, places = np.unique(rows, return_inverse=True)
         images = np.asarray(self._array[ascending], self._dtype.as_numpy_dtype)[places]
-        if images.dtype.kind == "f":
+        if self._dtype.is_floating:
             for row, image in zip(rows, images, strict=True):
                 check_pixels(image[None], self.pixel_format.value_range, first=row)
         return images
@@ -162,7 +162,7 @@ def check_pixels(images, value_range=None, first=0):
         value_range: if given, values need only be finite.
         first: int, the number of the first image, for messages.
     """
-    if not np.issubdtype(images.dtype, np.floating):
+    if not tf.as_dtype(images.dtype).is_floating:
         return
     for start in range(0, len(images), CHECKED_AT_ONCE):
         part = images[start : start + CHECKED_AT_ONCE]

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_tc2.data.reading.pixel_format import checked_pixels
 from keras_tc2.data.sources.element_keys import as_image_and_label
 from keras_tc2.data.sources.image_dataset import ImageDataset
 from keras_tc2.data.sources.labels import names_of_numbers
@@ -36,6 +37,7 @@ def format_elements(dataset, request):
     pixel_format = request.pixel_format.resolve(image_spec.dtype, shape[2])
 
     def finish(image):
+        image = checked_pixels(image, pixel_format.value_range)
         return pixel_format.resize(pixel_format.convert(image))
 
     if request.labels:

@@ -136,12 +136,8 @@ def _stacked(images, request):
             finished.append(form.resize(form.convert(tf.constant(image))).numpy())
         except ValueError as error:
             raise ValueError(f"Image {number} {error}") from error
-    finished = np.stack(finished)
-    if finished.dtype.kind == "f":
-        # Resizing rounds.
-        finished = finished.clip(0, 1)
     form = dataclasses.replace(form, value_range=None)
-    return finished, dataclasses.replace(request, pixel_format=form)
+    return np.stack(finished), dataclasses.replace(request, pixel_format=form)
 
 
 def _dtype(image):

@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
+import PIL.PngImagePlugin
 import pytest
 import tensorflow as tf
 
@@ -20,6 +22,30 @@ def only(folder, **options):
     """The single image of a folder, as `load` gives it."""
     (image,) = arrays(data.load(folder, **options))
     return image
+
+
+def exif_of(orientation):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def turned(pixels, orientation):
+    """Pixels as an image of that orientation is shown."""
+    order = np.arange(pixels[..., 0].size, dtype=np.uint8)
+    order = PIL.Image.fromarray(order.reshape(pixels.shape[:2]))
+    order.getexif()[0x0112] = orientation
+    order = np.asarray(PIL.ImageOps.exif_transpose(order))
+    return pixels.reshape(-1, pixels.shape[2])[order]
+
+
+def png_chunk(kind, body):
+    return (
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+    )
 
 
 def pillow(path, mode="RGB"):
@@ -98,14 +124,43 @@ class PlainFormatsTest(TestCase):
 
     def test_exif_rotation(self, tmp_path):
         pixels = smooth(16, 32)
-        exif = PIL.Image.Exif()
-        exif[0x0112] = 6  # the camera was turned: show it rotated clockwise
+        # The camera was turned: show it rotated clockwise.
         PIL.Image.fromarray(pixels).save(
-            tmp_path / "a.jpg", exif=exif, quality=100, subsampling=0
+            tmp_path / "a.jpg", exif=exif_of(6), quality=100, subsampling=0
         )
         image = only(tmp_path)
         assert image.shape == (32, 16, 3)
         assert np.abs(image.astype(int) - np.rot90(pixels, -1)).mean() < 2
+
+    @pytest.mark.parametrize("channels", [1, 2, 3])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_exif_rotation_of_png(self, tmp_path, dtype, channels):
+        pixels = noise((4, 6, channels), dtype=dtype)
+        png = tf.io.encode_png(pixels).numpy()
+        for orientation in range(1, 9):
+            exif = png_chunk(b"eXIf", exif_of(orientation).tobytes())
+            path = tmp_path / f"{orientation}.png"
+            path.write_bytes(png[:33] + exif + png[33:])
+        images = arrays(data.load(tmp_path, channels=channels))
+        for orientation, image in enumerate(images, 1):
+            scale = 65535 if dtype == np.uint16 else 1
+            self.assert_close(image, turned(pixels, orientation) / scale)
+
+    def test_other_words_for_rotation(self, tmp_path):
+        """XMP, and the text that ImageMagick writes into PNGs."""
+        pixels = np.arange(0, 120, 5, np.uint8).reshape(4, 6)
+        picture = PIL.Image.fromarray(pixels)
+        xmp = '<rdf:Description tiff:Orientation="6"/>'
+        picture.save(tmp_path / "a.jpg", xmp=xmp.encode())
+        info = PIL.PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp)
+        picture.save(tmp_path / "b.png", pnginfo=info)
+        exif = b"Exif\0\0" + exif_of(6).tobytes()
+        info = PIL.PngImagePlugin.PngInfo()
+        text = f"\nexif\n{len(exif):8}\n{exif.hex()}\n"
+        info.add_text("Raw profile type exif", text, zip=True)
+        picture.save(tmp_path / "c.png", pnginfo=info)
+        assert [x.shape for x in arrays(data.load(tmp_path))] == [(6, 4, 1)] * 3
 
     def test_first_frame_of_an_animation(self, tmp_path):
         first, second = (np.full((6, 6), value, np.uint8) for value in (40, 200))
@@ -256,6 +311,24 @@ class TiffTest(TestCase):
         self.tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
         self.assert_close(only(tmp_path), pixels / 65535)
 
+    @pytest.mark.parametrize("orientation", [5, 6])
+    def test_rotation_of_16_bit_colour(self, tmp_path, orientation):
+        pixels = noise((6, 5, 3), dtype=np.uint16)
+        tag = (274, "H", 1, orientation, True)
+        self.tifffile.imwrite(
+            tmp_path / "a.tif", pixels, photometric="rgb", extratags=[tag]
+        )
+        self.assert_close(only(tmp_path), turned(pixels, orientation) / 65535)
+
+    @pytest.mark.parametrize("with_package", [True, False])
+    def test_scans_of_one_bit(self, tmp_path, monkeypatch, with_package):
+        if not with_package:
+            monkeypatch.setitem(sys.modules, "tifffile", None)
+        pixels = noise((7, 6, 1)) // 128 * 255
+        picture = PIL.Image.fromarray(pixels[..., 0]).convert("1")
+        picture.save(tmp_path / "a.tif", compression="group4")
+        np.testing.assert_array_equal(only(tmp_path), pixels)
+
     def test_float(self, tmp_path):
         pixels = np.linspace(0, 1, 60, dtype=np.float32).reshape(5, 6, 2)
         self.tifffile.imwrite(
@@ -266,8 +339,9 @@ class TiffTest(TestCase):
     def test_float_beyond_one_needs_a_range(self, tmp_path):
         pixels = np.linspace(-3, 5, 30, dtype=np.float32).reshape(5, 6)
         self.tifffile.imwrite(tmp_path / "a.tif", pixels)
-        with pytest.raises(ValueError, match=r"a\.tif.*from -3 to 5.*value_range"):
-            only(tmp_path)
+        for dtype in (None, "uint8"):
+            with pytest.raises(ValueError, match=r"a\.tif.*from -3 to 5.*value_range"):
+                only(tmp_path, dtype=dtype)
         image = only(tmp_path, value_range=(-3, 5))
         self.assert_close(image[..., 0], (pixels + 3) / 8)
 
@@ -295,21 +369,12 @@ class TiffTest(TestCase):
 
 def png_that_claims(width, height):
     """A few bytes that say they are a huge image."""
-
-    def chunk(kind, body):
-        return (
-            struct.pack(">I", len(body))
-            + kind
-            + body
-            + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + png_chunk(b"IEND", b"")
     )
 
 
