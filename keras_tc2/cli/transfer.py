@@ -2,7 +2,8 @@
 
     keras-tc2 transfer --encoders=runs/a/encoder,me/b --datasets=cifar10,flowers
 
-OUTPUT_DIR gets `report.json`, `report.md` and `report.html`.
+OUTPUT_DIR gets `report.json`, after every encoder, and at the end `report.md` and
+`report.html`.
 """
 
 import pathlib
@@ -10,6 +11,7 @@ import pathlib
 from absl import flags
 
 from keras_tc2.cli.settings import chosen
+from keras_tc2.encoders import from_pretrained
 from keras_tc2.transfer import TransferReport, evaluate, protocol_names
 
 
@@ -34,18 +36,22 @@ def run(values):
     """Measures, prints the table, and writes the files."""
     chosen(values, "encoders", "datasets", "output_dir")
     folder = pathlib.Path(values.output_dir).expanduser()
-    report = TransferReport.join(
-        evaluate(
-            encoder,
-            values.datasets,
-            protocols=values.protocols,
-            data_dir=values.data_dir,
-            seed=values.seed,
-        )
-        for encoder in values.encoders
-    )
     folder.mkdir(parents=True, exist_ok=True)
-    report.to_json(folder / "report.json")
+    encoders = [(name, from_pretrained(name)) for name in values.encoders]
+    reports = []
+    for name, encoder in encoders:
+        reports.append(
+            evaluate(
+                encoder,
+                values.datasets,
+                protocols=values.protocols,
+                data_dir=values.data_dir,
+                encoder_name=name,
+                seed=values.seed,
+            )
+        )
+        report = TransferReport.join(reports)
+        report.to_json(folder / "report.json")
     (folder / "report.md").write_text(report.to_markdown() + "\n", encoding="utf-8")
     report.to_html(folder / "report.html")
     print(report.to_markdown())

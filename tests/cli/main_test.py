@@ -74,6 +74,27 @@ class MainTest(TestCase):
         assert main(["report", *flags(reports=reports, output=joined)]) == 0
         assert "<html" in joined.read_text()
 
+    def test_what_was_measured_is_kept(self, folder, tmp_path, capsys):
+        for channels in (1, 2):
+            shape = (8, 8, channels)
+            encoder = tc2.encoders.create("convnet", input_shape=shape, widths=[4])
+            encoder.save_pretrained(tmp_path / f"{channels}")
+        report = tmp_path / "new" / "report.json"
+
+        def measure(encoders, output_dir):
+            settings = flags(encoders=encoders, datasets=folder, output_dir=output_dir)
+            return main(["transfer", *settings, "--protocols=knn"])
+
+        first = tmp_path / "1"
+        assert measure(f"{first},/nowhere", report.parent) == 1
+        assert "/nowhere" in capsys.readouterr().err and not report.exists()
+        assert measure(f"{first},{tmp_path / '2'}", report.parent) == 1
+        assert "1 channels where 2 are expected" in capsys.readouterr().err
+        assert tc2.transfer.TransferReport.from_json(report).encoders == [str(first)]
+        # A folder that cannot be made comes first.
+        assert measure("/nowhere", report / "folder") == 1
+        assert "report.json" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("command", "status", "message"),
         [
