@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_tc2 import transfer
-from keras_tc2.transfer.protocols.dense_probe import mean_iou
+from keras_tc2.transfer.protocols.dense_probe import _class_shares, mean_iou
 from tests.test_case import TestCase
 
 
@@ -82,9 +82,71 @@ class DenseProbeTest(TestCase):
         found = transfer.dense_probe(encoder(), *train, images, other)
         seen = transfer.dense_probe(encoder(), *train, images, other, num_classes=3)
         # Of the classes 0, 1, 2 and 7 the first and the last are never right.
-        squares_alone = 3 * seen["mean_iou"] / 4
+        pixels = [(other == value, found["predictions"] == value) for value in (1, 2)]
+        squares_alone = sum(np.sum(a & b) / np.sum(a | b) for a, b in pixels) / 4
         assert found["mean_iou"] == pytest.approx(squares_alone)
         assert found["mean_iou"] < expected["mean_iou"] - 0.2
+        # To whom 7 is void, only the pixels of the squares count, some taken for 0.
+        known = other != 7
+        given, predicted = other[known], seen["predictions"][known]
+        assert seen["accuracy"] == np.mean(given == predicted)
+        pixels = [(given == value, predicted == value) for value in (0, 1, 2)]
+        ious = [np.sum(a & b) / np.sum(a | b) for a, b in pixels if np.any(a | b)]
+        assert seen["mean_iou"] == pytest.approx(np.mean(ious))
+
+    @pytest.mark.parametrize("void", [-1, 3, 255])
+    def test_void_counts_for_nothing(self, void):
+        """Train and test, each with a strip of noise, void or beyond the picture."""
+        images, masks = squares(20)
+        others, truth = squares(6, seed=1)
+        # Whose places each see one pixel, so that noise stays where it is.
+        model = keras.Sequential(
+            [
+                keras.Input((16, None, 1)),
+                keras.layers.Rescaling(1 / 128, offset=-1),
+                keras.layers.Conv2D(
+                    16,
+                    1,
+                    activation="relu",
+                    kernel_initializer=keras.initializers.GlorotUniform(seed=0),
+                ),
+                keras.layers.GlobalAveragePooling2D(),
+            ]
+        )
+
+        def with_strip(images, masks):
+            noise = np.random.default_rng(5).integers(0, 255, (len(images), 16, 4, 1))
+            strip = np.full((len(masks), 16, 4), void)
+            return (
+                np.concatenate([images, noise.astype("uint8")], axis=2),
+                np.concatenate([masks, strip], axis=2),
+            )
+
+        expected = transfer.dense_probe(model, images, masks, others, truth)
+        found = transfer.dense_probe(
+            model, *with_strip(images, masks), *with_strip(others, truth), num_classes=3
+        )
+        predictions = found.pop("predictions")[:, :, :16]
+        assert np.mean(predictions == expected.pop("predictions")) > 0.999
+        assert found == pytest.approx(expected, rel=1e-3)
+
+    def test_a_place_partly_void_has_the_shares_of_the_rest(self):
+        masks = np.array([[[0, 255, 1, 1], [255, 255, 1, 0]]])
+        shares = _class_shares(masks, 2, (1, 2))
+        np.testing.assert_allclose(shares, [[[[1, 0], [0.25, 0.75]]]])
+        masks[:] = 255
+        assert not _class_shares(masks, 2, (1, 2)).any()
+
+    def test_images_that_are_void_fit_and_choose_nothing(self):
+        images, masks = squares(10)
+        more = np.concatenate([images, 255 - images])
+        void = np.concatenate([masks, np.full_like(masks, -1)])
+        expected = transfer.dense_probe(encoder(), images, masks, images, masks)
+        found = transfer.dense_probe(
+            encoder(), more, void, images, masks, num_classes=3
+        )
+        assert np.mean(found["predictions"] == expected["predictions"]) > 0.999
+        assert found["regularization"] == expected["regularization"]
 
     def test_mean_iou(self):
         masks = np.array([[[0, 0], [1, 1]]])
@@ -96,6 +158,13 @@ class DenseProbeTest(TestCase):
         images, masks = squares(6)
         with pytest.raises(ValueError, match="`test_masks` must be"):
             transfer.dense_probe(encoder(), images, masks, images, masks[:, :4])
+        with pytest.raises(ValueError, match="whose least is -1"):
+            transfer.dense_probe(encoder(), images, masks, images, masks - 1)
+        for given in ((masks, masks + 3), (masks + 3, masks)):
+            with pytest.raises(ValueError, match="no pixel of the classes 0 to 2"):
+                transfer.dense_probe(
+                    encoder(), images, given[0], images, given[1], num_classes=3
+                )
         flat = keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Flatten()])
         with pytest.raises(ValueError, match="has no feature map"):
             transfer.dense_probe(flat, images, masks, images, masks)
