@@ -38,12 +38,12 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 from bissl_report import ARMS, label, table
+from few_labels import load
 from run_folder import check_settings, commit, flag_values, provenance, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
 
-DATA = pathlib.Path(__file__).parent / "data"
 IMAGE_SIZE = 28
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/bissl", "Where results go.")
@@ -73,12 +73,6 @@ _EPOCHS = flags.DEFINE_integer("fine_tuning_epochs", 20, "At most.")
 # Of these a folder may hold several.
 _VARIED = ("output_dir", "seeds", "arms")
 _VARIED += ("proximity_weight", "damping", "upper_learning_rate")
-
-
-def load(name, split):
-    """All images and labels of a dataset, as arrays."""
-    pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-    return tc2.data.as_arrays(pairs)
 
 
 def few(images, labels, number, seed):

@@ -34,12 +34,12 @@ import tensorflow as tf
 from absl import app, flags, logging
 from compare_arms import ALL_ARMS, ARMS, described
 from compare_recipes import RECIPES
-from run_folder import check_settings, write
+from few_labels import DATA, load
+from run_folder import check_settings, named, write
 from validation import last_fifth
 
 import keras_tc2 as tc2
 
-DATA = pathlib.Path(__file__).parent / "data"
 SHOTS = (1, 5, 25)
 
 
@@ -84,12 +84,6 @@ _LABELLED = flags.DEFINE_integer(
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/compare", "Where results go.")
 
 
-def arrays(source, split):
-    """Images and labels of one split."""
-    pairs = tc2.data.load(source, split, labels=True, data_dir=_DATA_DIR.value)
-    return tc2.data.as_arrays(pairs)
-
-
 def mixed(parts):
     """Images and labels of several sources, in one random order, or of one as it is."""
     if len(parts) == 1:
@@ -99,22 +93,20 @@ def mixed(parts):
     return images[order], labels[order]
 
 
-def stems(sources):
-    """How the results call datasets."""
-    return [pathlib.Path(source).stem for source in sources]
+def name_of(sources):
+    """How the results call sources that are one dataset together."""
+    return "+".join(pathlib.Path(source).stem for source in sources)
 
 
 class Data:
     """The images to pre-train on, and what encoders are measured on."""
 
     def __init__(self):
-        self.in_domain = "+".join(stems(_PRETRAIN_ON.value))
-        self.transfer = stems(_TRANSFER_TO.value)
-        self.downstream, self.contents = {}, {}
         sources = [_PRETRAIN_ON.value, *([source] for source in _TRANSFER_TO.value)]
-        names = [self.in_domain, *self.transfer]
-        for name, parts in zip(names, sources, strict=True):
-            domains = [arrays(source, "train") for source in parts]
+        self.in_domain, *self.transfer = map(name_of, sources)
+        self.downstream, self.contents = {}, {}
+        for name, parts in named(sources, name_of).items():
+            domains = [load(source, "train", _DATA_DIR.value) for source in parts]
             train = images, _ = mixed(domains)
             if name == self.in_domain:
                 first = slice(_PRETRAIN_IMAGES.value)
@@ -122,7 +114,8 @@ class Data:
                 self.domains = [images for images, _ in seen]
                 self.images, self.labels = mixed(seen)
             if _EVALUATE_ON.value == "test":
-                test = mixed([arrays(source, "test") for source in parts])
+                parts = [load(source, "test", _DATA_DIR.value) for source in parts]
+                test = mixed(parts)
             else:
                 train, test = last_fifth(*train)
             train = tuple(part[: _LABELLED.value] for part in train)

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from absl import app, flags, logging
 from compare_report import difference_cell
-from few_labels import load
+from few_labels import cell, load
 from run_folder import check_settings, commit, flag_values, provenance, write
 
 import keras_tc2 as tc2
@@ -116,13 +116,6 @@ def report(folder):
     text = markdown_table(head, lines, num_text_columns=1)
     write(folder / "table.md", text + "\n")
     return text
-
-
-def cell(values):
-    """Mean and standard deviation over seeds, as text."""
-    values = list(values.values())
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{spread}" if values else "–"
 
 
 def main(_):

@@ -12,10 +12,18 @@ from keras_tc2.reporting.markdown_table import markdown_table
 DATA = pathlib.Path(__file__).parent / "data"
 
 
-def load(name, split):
-    """All images and labels of a dataset, as arrays."""
-    pairs = tc2.data.load(name, split=split, labels=True, data_dir=DATA)
-    return tc2.data.as_arrays(pairs)
+def load(name, split, data_dir=DATA):
+    """All images and labels of a dataset, as arrays.
+
+    Those that come class by class, as a folder's do, in a random order, so that parts
+    of them hold every class; others as they come.
+    """
+    pairs = tc2.data.load(name, split=split, labels=True, data_dir=data_dir)
+    images, labels = tc2.data.as_arrays(pairs)
+    if np.count_nonzero(np.diff(labels)) < len(np.unique(labels)):
+        order = np.random.RandomState(0).permutation(len(labels))
+        images, labels = images[order], labels[order]
+    return images, labels
 
 
 def pretrained(path, images, *, objective, steps, batch_size, seed=0):
@@ -66,15 +74,18 @@ def table(corner, found):
         found: `{column: {method: {seed: percent}}}`.
     """
     rows = list(dict.fromkeys(name for methods in found.values() for name in methods))
-    lines = []
-    for name in rows:
-        cells = []
-        for methods in found.values():
-            values = list(methods.get(name, {}).values())
-            spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.1f}{spread}" if values else "–")
-        lines.append([name, *cells])
+    lines = [
+        [name, *(cell(methods.get(name, {})) for methods in found.values())]
+        for name in rows
+    ]
     return markdown_table([corner, *found], lines, num_text_columns=1)
+
+
+def cell(values):
+    """Mean and standard deviation of `{seed: percent}`, as text."""
+    values = list(values.values())
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}" if values else "–"
 
 
 def differences(found, name):

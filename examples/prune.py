@@ -23,8 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from absl import app, flags, logging
 from compare_report import difference_cell
-from few_labels import DATA, pretrained
-from run_folder import check_settings, commit, flag_values, provenance, write
+from few_labels import DATA, load, pretrained
+from run_folder import (
+    check_settings,
+    commit,
+    flag_values,
+    named,
+    provenance,
+    write,
+)
 
 import keras_tc2 as tc2
 from keras_tc2.reporting.markdown_table import markdown_table
@@ -47,25 +54,21 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images a step.")
 _LABELLED = flags.DEFINE_integer("labelled_images", 5000, "Most that probes see.")
 
 
-def arrays(name, split):
-    """All images and labels of a dataset."""
-    pairs = tc2.data.load(name, split, labels=True, data_dir=_DATA_DIR.value)
-    return tc2.data.as_arrays(pairs)
-
-
 class Runs:
     """Encoders of one folder, each pre-trained and measured once."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.images, self.classes = arrays(_SOURCE.value, "train")
-        self.targets = {
-            pathlib.Path(name).stem: (
-                tuple(part[: _LABELLED.value] for part in arrays(name, "train")),
-                arrays(name, "test"),
-            )
-            for name in _TARGETS.value
-        }
+        names = named(
+            _TARGETS.value, lambda source: pathlib.Path(source).stem, ("all", "random")
+        )
+        folder = _DATA_DIR.value
+        self.images, self.classes = load(_SOURCE.value, "train", folder)
+        self.targets = {}
+        for name, source in names.items():
+            train = load(source, "train", folder)
+            train = tuple(part[: _LABELLED.value] for part in train)
+            self.targets[name] = train, load(source, "test", folder)
 
     def encoder(self, name, kept, seed):
         """The encoder pre-trained on some of the source images."""

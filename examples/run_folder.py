@@ -41,6 +41,28 @@ def check_settings(folder, settings):
     write(path, json.dumps(settings, indent=1))
 
 
+def named(sources, name_of, taken=()):
+    """`{name: source}`, by the names that results have for sources.
+
+    Args:
+        sources: list.
+        name_of: callable from a source to its name.
+        taken: names that the script itself gives.
+
+    Raises:
+        ValueError: if two different sources have one name, or one has a taken name.
+    """
+    found = dict.fromkeys(taken, "an arm of the script")
+    for source in sources:
+        name = name_of(source)
+        if found.setdefault(name, source) != source:
+            raise ValueError(
+                f"{found[name]} and {source} are both {name!r} in the results: rename "
+                "one, or give a link to it that has another name."
+            )
+    return {name: source for name, source in found.items() if name not in taken}
+
+
 def flag_values():
     """What the running program was asked for."""
     chosen = flags.FLAGS.get_key_flags_for_module(sys.argv[0])

@@ -14,6 +14,7 @@ import pathlib
 
 import keras
 from absl import app, flags
+from run_folder import named
 
 import keras_tc2 as tc2
 from keras_tc2 import transfer
@@ -65,9 +66,10 @@ def main(_):
     """Measures, draws, and writes the report."""
     folder = pathlib.Path(_OUTPUT_DIR.value).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    encoders = {
-        pathlib.Path(path).name: tc2.from_pretrained(path) for path in _ENCODERS.value
-    }
+    paths = named(
+        _ENCODERS.value, lambda path: pathlib.Path(path).name, ("untrained", "pixels")
+    )
+    encoders = {name: tc2.from_pretrained(path) for name, path in paths.items()}
     first = next(iter(encoders.values()))
     keras.utils.set_random_seed(_SEED.value)
     encoders["untrained"] = tc2.encoders.create(

@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
+import keras_tc2 as tc2
 from tests.scripts import ROOT, run
 from tests.test_case import TestCase
 
@@ -115,6 +117,49 @@ class CompareTest(TestCase):
         assert (tmp_path / "settings.json").read_text() == kept
         check_settings(tmp_path, {"steps": 2, **before})
 
+    def test_names_of_sources(self):
+        named = runpy.run_path(str(ROOT / "examples" / "run_folder.py"))["named"]
+
+        def last(path):
+            return path.split("/")[-1]
+
+        paths = ["a/x", "b/y", "a/x"]
+        assert named(paths, last, ("z",)) == {"x": "a/x", "y": "b/y"}
+        with pytest.raises(ValueError, match="a/x and b/x are both 'x'"):
+            named(["a/x", "b/x"], last)
+        with pytest.raises(ValueError, match="an arm of the script and b/z are both"):
+            named(["a/x", "b/z"], last, ("z",))
+
+    def test_parts_of_a_folder_hold_every_class(self, tmp_path):
+        load = runpy.run_path(str(ROOT / "examples" / "few_labels.py"))["load"]
+        # Their files are listed in another order: "dogs old/0.png" before "dogs/0.png".
+        for label, name in enumerate(("cats", "dogs", "dogs old")):
+            (tmp_path / name).mkdir()
+            for number in range(10):
+                image = np.full((4, 4, 1), 10 * label + number, "uint8")
+                keras.utils.save_img(
+                    tmp_path / name / f"{number}.png", image, scale=False
+                )
+        images, labels = load(tmp_path, "train")
+        assert set(labels[:15]) == set(labels[-6:]) == {0, 1, 2}
+        np.testing.assert_array_equal(images[:, 0, 0, 0] // 10, labels)
+        self.assert_close(np.sort(images[:, 0, 0, 0]), np.arange(30))
+
+    def test_other_data_stay_in_their_order(self, tmp_path):
+        made_up_data(tmp_path)
+        load = runpy.run_path(str(ROOT / "examples" / "few_labels.py"))["load"]
+        with h5py.File(tmp_path / "letters.h5") as file:
+            images, labels = load(tmp_path / "letters.h5", "test")
+            np.testing.assert_array_equal(images, file["test/image"])
+            np.testing.assert_array_equal(labels, file["test/label"])
+        for name in ("digits_28px", "fashion_mnist_subset", "mnist_subset"):
+            data = ROOT / "examples" / "data"
+            for split in ("train", "test"):
+                pairs = tc2.data.load(name, split, labels=True, data_dir=data)
+                _, labels = load(name, split)
+                expected = tc2.data.as_arrays(pairs.map(lambda image, label: label))
+                np.testing.assert_array_equal(labels, expected)
+
     @pytest.mark.slow(reason="three processes; the settings are tested above")
     def test_other_recipes_are_other_settings(self, first_run):
         folder, _ = first_run
@@ -217,6 +262,12 @@ class CompareTest(TestCase):
         table = (folder / "failed" / "table.md").read_text()
         assert "No run finished." in table
         assert "- Failed: base SSL, seed 0: Training stopped" in table
+
+    def test_refuses_two_sources_of_one_name(self, tmp_path):
+        flags = ["--transfer_to=clothes.h5"]
+        result = compare(tmp_path, tmp_path / "runs", *flags, fails=True)
+        both = f"['{tmp_path / 'clothes.h5'}'] and ['clothes.h5'] are both 'clothes'"
+        assert both in result.stderr
 
     def test_refuses_other_settings(self, first_run):
         folder, _ = first_run

@@ -8,7 +8,7 @@ from tests.scripts import run
 from tests.test_case import TestCase
 
 
-def prune(examples, folder, *flags):
+def prune(examples, folder, *flags, fails=False):
     """Runs the example, tiny."""
     return run(
         examples / "prune.py",
@@ -18,6 +18,7 @@ def prune(examples, folder, *flags):
         "--batch_size=8",
         "--shares=20",
         *flags,
+        fails=fails,
     )
 
 
@@ -29,6 +30,12 @@ class PruneTest(TestCase):
         result = prune(examples, tmp_path, "--seeds=0,1")
         assert (tmp_path / "runs" / "all-100-0.json").stat().st_mtime_ns == made
         assert result.stdout.count("pre-training") == 3
+
+    @pytest.mark.slow(reason="compare_test refuses too, by the same run_folder.py")
+    def test_refuses_two_targets_of_one_name(self, examples, tmp_path):
+        targets = "--targets=a/digits_28px,digits_28px"
+        result = prune(examples, tmp_path, targets, fails=True)
+        assert "are both 'digits_28px' in the results" in result.stderr
 
     @pytest.mark.slow(reason="a compilation for each arm; `.ci/run` runs it")
     def test_table_and_picture(self, examples, tmp_path):

@@ -91,6 +91,22 @@ class DetectionTest(TestCase):
 
 
 class VideoTest(TestCase):
+    @pytest.mark.parametrize(
+        ("paths", "said"),
+        [
+            ("a/encoder,b/encoder", "a/encoder and b/encoder are both 'encoder'"),
+            pytest.param(
+                "a/encoder,b/untrained",
+                "b/untrained are both 'untrained'",
+                marks=pytest.mark.slow(reason="another process for another name"),
+            ),
+        ],
+    )
+    def test_refuses_two_encoders_of_one_name(self, paths, said, examples, tmp_path):
+        flags = [f"--encoders={paths}", f"--output_dir={tmp_path}"]
+        result = run(examples / "video.py", *flags, fails=True)
+        assert said in result.stderr
+
     def test_writes_report_and_pictures(self, examples, tmp_path):
         encoder = "hub/encoders/tc2-convnet-fashion"
         result = run(
