@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 from absl import app, flags
-from measure import machine
+from measure import device, machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The many rows of objectives come late, so that they leave time for the others.
@@ -84,15 +84,9 @@ def rows(sections):
                 yield section, name, arguments
 
 
-def device():
-    """`(kind, name)` of what is checked."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "CPU", "no GPU: the CPU"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return "GPU", details.get("device_name", gpus[0].name)
+def device_kind():
+    """Of what is checked: `"GPU"` or `"CPU"`."""
+    return "CPU" if device() == "CPU" else "GPU"
 
 
 def _views(batch_size=16, dtype="float32"):
@@ -132,7 +126,7 @@ def check_gradients(scope, order, assignment):
 
     keras.config.set_dtype_policy("float64")
     keras.config.set_floatx("float64")
-    kind, _ = device()
+    kind = device_kind()
     found, weights = [], None
     for place in (f"{kind}:0", "CPU:0"):
         with tf.device(place):
@@ -193,7 +187,7 @@ def train():
 
     import keras_tc2 as tc2
 
-    kind, _ = device()
+    kind = device_kind()
     if _STRATEGY.value == "two":
         halves = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
         if kind == "GPU":
@@ -404,9 +398,8 @@ def main(_):
     unknown = set(_SECTIONS.value) - set(SECTIONS)
     if unknown:
         raise app.UsageError(f"--sections takes any of {SECTIONS}, not {unknown}.")
-    kind, name = device()
-    about = {**machine(), "device": name}
-    print(f"{kind}: {name}. {about['cpu']}, commit {about['commit']}\n")
+    about = machine()
+    print(f"On {about['device']}; {about['cpu']}, commit {about['commit']}\n")
     print("| section | row | result | s |\n| --- | --- | --- | ---: |", flush=True)
     found, lock = [], threading.Lock()
 

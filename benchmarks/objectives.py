@@ -19,10 +19,10 @@ not computed again. The table is written as Markdown beside the JSON.
 DINO and SwAV are given two views like the others; their multi-crop costs more.
 """
 
+import functools
 import json
 import os
 import pathlib
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -30,6 +30,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from measure import interleaved, summary
 
 import keras_tc2 as tc2
 from keras_tc2.callbacks.run_facts import machine
@@ -126,26 +127,16 @@ def measure_costs(names):
     rng = np.random.default_rng(0)
     shape = (2, _BATCH_SIZE.value, IMAGE_SIZE, IMAGE_SIZE, 1)
     batch = tuple(tf.constant(view) for view in rng.random(shape).astype("float32"))
-    models = {name: new_model(name) for name in names}
-    for name, model in models.items():
+    steps = {}
+    for name in names:
+        model = new_model(name)
         model.compile(keras.optimizers.Adam(1e-4))
-        for _ in range(3):
-            model.train_on_batch(*batch)
-        print(f"traced {name}", flush=True)
-    seconds = {name: [] for name in names}
-    for _ in range(_ROUNDS.value):
-        for name, model in models.items():
-            start = time.perf_counter()
-            model.train_on_batch(*batch)
-            seconds[name].append(time.perf_counter() - start)
-    baseline = np.array(seconds[BASELINE])
+        steps[name] = functools.partial(model.train_on_batch, *batch)
+    rounds = _ROUNDS.value
+    rows = summary(interleaved(steps, rounds), BASELINE)
     return {
-        name: {
-            "seconds": float(np.median(values)),
-            "relative": float(np.median(np.array(values) / baseline)),
-            "rounds": _ROUNDS.value,
-        }
-        for name, values in seconds.items()
+        name: {"seconds": row["seconds"], "relative": row["ratio"], "rounds": rounds}
+        for name, row in rows.items()
     }
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from compare_arms import ALL_ARMS
 from run_folder import commit, machine, write
 
+from keras_tc2.reporting.markdown_table import markdown_table
+
 # The base arms whose scores tell what base SSL reaches in more time.
 TIMED_BASES = ("base", "base_equal_compute", "base_equal_time", "base_long")
 METHOD = "tc2"
@@ -167,7 +169,7 @@ def main_table(runs):
             "–" if cost is None else f"{cost:.2f} ×",
         ]
         rows.append(cells)
-    return table(heads, rows)
+    return markdown_table(heads, rows, num_text_columns=1)
 
 
 def detail_table(runs):
@@ -190,13 +192,7 @@ def detail_table(runs):
             spread = f" ({np.std(values, ddof=1):.2f})" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.2f}{spread}")
         rows.append(cells)
-    return table(["arm", *heads], rows)
-
-
-def table(heads, rows):
-    """A Markdown table of texts; all columns but the first are aligned right."""
-    rule = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+    return markdown_table(["arm", *heads], rows, num_text_columns=1)
 
 
 def controls_table(runs):
@@ -214,7 +210,7 @@ def controls_table(runs):
             for name in controls
         ]
         rows.append([runs.label(arm), *cells])
-    return table(heads, rows)
+    return markdown_table(heads, rows, num_text_columns=1)
 
 
 def findings(runs):

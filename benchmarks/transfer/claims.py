@@ -19,10 +19,12 @@ import numpy as np
 from absl import app, flags
 from scipy import stats
 
+from keras_tc2.reporting.markdown_table import markdown_table
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples")]
 
-from compare_report import Runs, paired, table  # noqa: E402
+from compare_report import Runs, paired  # noqa: E402
 from stages import read_stages  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -177,12 +179,13 @@ def markdown(stage, found):
         for c in found["claims"]
     ]
     heads = ["claim", "pairs", "points ± half a 95 % interval", "deviation", "p"]
+    heads += [f"Holm's p ({len(rows)} claims)", "verdict"]
     parts = [
         f"# {stage.name}",
         " ".join(stage.question.split()),
         f"Written {stage.written}, before its runs; {number} of them are there. "
         "Differences of transfer score, paired by seed.",
-        table([*heads, f"Holm's p ({len(rows)} claims)", "verdict"], rows),
+        markdown_table(heads, rows, num_text_columns=1),
         before(stage),
     ]
     notes = [

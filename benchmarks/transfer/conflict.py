@@ -20,13 +20,13 @@ import numpy as np
 from absl import app, flags
 
 import keras_tc2 as tc2
+from keras_tc2.reporting.markdown_table import markdown_table
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples")]
 
 from compare_arms import ALL_ARMS  # noqa: E402
 from compare_recipes import RECIPES  # noqa: E402
-from compare_report import table  # noqa: E402
 from run_folder import provenance, write  # noqa: E402
 from stages import read_stages  # noqa: E402
 
@@ -118,7 +118,8 @@ def main(_):
             for place, trained in enumerate(TRAINED)
         }
         rows.append([name, *(said([f[place] for f in of_seeds]) for place in range(3))])
-        print(table(["tasks", *TRAINED], rows), flush=True)
+        text = markdown_table(["tasks", *TRAINED], rows, num_text_columns=1)
+        print(text, flush=True)
         write(path, json.dumps(results, indent=1))
 
 

@@ -18,11 +18,8 @@ from keras_tc2.transfer.classifiers.selective_attention import (
 from keras_tc2.transfer.features.adapt import adapt, image_shape_of
 from keras_tc2.transfer.features.extraction import resolved
 from keras_tc2.transfer.features.labelled_features import checked_labels
-from keras_tc2.transfer.protocols.few_shot import ridge_scores
+from keras_tc2.transfer.protocols.few_shot import REGULARIZATION, ridge_scores
 from keras_tc2.transfer.protocols.linear_probe import linear_probe
-
-# Ridge regression of a single image a class, as in `few_shot`.
-REGULARIZATION = 0.3
 
 
 def compare_encoders(

@@ -13,6 +13,8 @@ from keras_tc2.transfer.features.ties import first_largest
 from keras_tc2.transfer.protocols.protocol import Protocol
 from keras_tc2.transfer.protocols.score import Score
 
+REGULARIZATION = 0.3
+
 
 def few_shot(
     train_features: Array,
@@ -22,7 +24,7 @@ def few_shot(
     *,
     shots: int | Sequence[int] = (1, 2, 5, 10, 25),
     num_draws: int = 10,
-    regularization: float = 0.3,
+    regularization: float = REGULARIZATION,
     seed: int = 0,
 ) -> dict[int, dict[str, Any]]:
     """Accuracy from a few labelled images of each class, over several draws of them.
