@@ -37,7 +37,8 @@ class FolderManifest:
 
     Listing millions of files takes minutes on a network drive. A manifest that was
     saved is read instead, as long as no folder has changed since: every addition,
-    removal and renaming of a file changes the time stamp of the folder it is in.
+    removal and renaming of a file changes the time stamp of the folder it is in. So
+    does saving a manifest within the images; names count in that one folder.
 
     Attributes:
         root: path of the folder.
@@ -45,7 +46,8 @@ class FolderManifest:
         sizes: tuple of their sizes in bytes.
         checksums: tuple of their SHA-256 in hexadecimal, or `None`.
         folders: dict from the relative path of every folder, the root's is `"."`, to
-            its time of modification in nanoseconds.
+            its time of modification in nanoseconds, or `None` where a manifest was
+            saved in it.
         links_out: number of symbolic links that were left out, because they lead
             out of the folder or to another folder.
 
@@ -121,20 +123,37 @@ class FolderManifest:
 
     def save(self, path: PathLike) -> None:
         """Writes the manifest as JSON, whole or not at all."""
-        content = {"format": FORMAT, **dataclasses.asdict(self)}
-        del content["root"]
         path = pathlib.Path(path).expanduser()
+        content = {"format": FORMAT, **dataclasses.asdict(self)}
+        root = os.path.realpath(content.pop("root"))
+        own = pathlib.Path(os.path.relpath(path.parent.resolve(), root)).as_posix()
+        if own in self.folders:
+            content["folders"][own] = None
         draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
         draft.write_text(json.dumps(content))
         draft.replace(path)
 
     def is_current(self) -> bool:
-        """Whether the folders still have the time stamps of the listing."""
-        root = pathlib.Path(self.root)
-        return all(
-            (root / name).is_dir() and (root / name).stat().st_mtime_ns == stamp
-            for name, stamp in self.folders.items()
-        )
+        """Whether the folders still have the time stamps of the listing.
+
+        Of the folder that a manifest was saved in, whether it has the same names.
+        """
+        return all(map(self._is_unchanged, self.folders))
+
+    def _is_unchanged(self, folder):
+        path = pathlib.Path(self.root, folder)
+        if not path.is_dir():
+            return False
+        stamp = self.folders[folder]
+        if stamp is not None:
+            return path.stat().st_mtime_ns == stamp
+        files, folders, _ = _entries(self.root, folder)
+        listed = [
+            name
+            for name in (*self.files, *self.folders)
+            if name != "." and (os.path.dirname(name) or ".") == folder
+        ]
+        return sorted([*files, *folders]) == sorted(listed)
 
     def changed_files(self) -> list[str]:
         """Deprecated: files whose content is not the listed one, or that are gone.
@@ -174,24 +193,33 @@ def list_folder(root, manifest_path):
 
 def _walk(root):
     """`[(relative path, size)]` sorted, `{folder: time stamp}`, links left out."""
-    real_root = os.path.realpath(root)
-    found, folders, links_out = [], {}, 0
-    pending = [""]
+    found, stamps, links_out = [], {}, 0
+    pending = ["."]
     while pending:
         folder = pending.pop()
-        path = os.path.join(root, folder)
-        folders[folder or "."] = os.stat(path).st_mtime_ns
-        for entry in os.scandir(path):
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith("."):
-                continue
-            if entry.is_symlink() and not _stays_inside(entry, real_root):
-                links_out += 1
-            elif entry.is_dir(follow_symlinks=False):
-                pending.append(name)
-            elif entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES):
-                found.append((name, entry.stat().st_size))
-    return sorted(found), folders, links_out
+        stamps[folder] = os.stat(os.path.join(root, folder)).st_mtime_ns
+        files, folders, links = _entries(root, folder)
+        found += [(name, entry.stat().st_size) for name, entry in files.items()]
+        pending += folders
+        links_out += links
+    return sorted(found), stamps, links_out
+
+
+def _entries(root, folder):
+    """`{image: entry}` and `[folder]` directly in a folder, and links left out."""
+    real_root = os.path.realpath(root)
+    files, folders, links_out = {}, [], 0
+    for entry in os.scandir(os.path.join(root, folder)):
+        name = entry.name if folder == "." else f"{folder}/{entry.name}"
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink() and not _stays_inside(entry, real_root):
+            links_out += 1
+        elif entry.is_dir(follow_symlinks=False):
+            folders.append(name)
+        elif entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES):
+            files[name] = entry
+    return files, folders, links_out
 
 
 def _stays_inside(link, real_root):

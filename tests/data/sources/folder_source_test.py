@@ -102,6 +102,22 @@ class FolderManifestTest(TestCase):
         os.utime(pictures, ns=(0, 0))
         assert values(data.load(pictures, manifest=listing)) == [1, 2, 3]
 
+    @pytest.mark.parametrize("place", [".", "b"])
+    def test_a_manifest_within_its_folder(self, place, tmp_path, monkeypatch):
+        """Saving it changes the time stamp of the folder that it is in."""
+        listing = tmp_path / place / "list.json"
+        write_values(tmp_path, {"a.png": 1, "b/c.png": 2})
+        assert values(data.load(tmp_path, manifest=listing)) == [1, 2]
+        with monkeypatch.context() as patch:
+            patch.setattr(folder_manifest, "_walk", None)
+            assert values(data.load(tmp_path, manifest=listing)) == [1, 2]
+        write_values(tmp_path / place, {"d.png": 3})
+        assert set(values(data.load(tmp_path, manifest=listing))) == {1, 2, 3}
+        (tmp_path / place / "d.png").rename(tmp_path / place / "e.png")
+        assert set(values(data.load(tmp_path, manifest=listing))) == {1, 2, 3}
+        write_values(tmp_path / place / "new", {"f.png": 4})
+        assert set(values(data.load(tmp_path, manifest=listing))) == {1, 2, 3, 4}
+
     def test_another_file_is_not_a_manifest(self, tmp_path):
         write_values(tmp_path / "pictures", {"a.png": 1})
         for content in ("not json", "[]", '{"format": 99}', '{"format": 1}'):
