@@ -58,7 +58,8 @@ def _random_images(encoder, dtype):
     rng = np.random.default_rng(0)
     if dtype == "uint8":
         return rng.integers(0, 256, shape).astype("uint8")
-    value_range = getattr(encoder, "encoder", encoder).value_range
+    network = getattr(encoder, "encoder", encoder)
+    value_range = getattr(network, "value_range", None)
     low, high = value_range or default_range(dtype)
     return rng.uniform(low, high, shape).astype(dtype)
 

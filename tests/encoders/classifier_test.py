@@ -108,6 +108,13 @@ class ClassifierTest(TestCase):
         trained().export(tmp_path / "saved_model")
         assert (tmp_path / "saved_model" / "saved_model.pb").exists()
 
+    def test_a_model_of_keras_is_exported(self, tmp_path):
+        inputs = keras.Input(SHAPE)
+        encoder = keras.Model(inputs, keras.layers.Flatten()(inputs))
+        model = Classifier(encoder, 2)
+        model.export(tmp_path / "saved_model", input_dtype="float32")
+        assert (tmp_path / "saved_model" / "saved_model.pb").exists()
+
 
 class FolderTest(TestCase):
     def test_a_folder_holds_encoder_and_classifier(self, tmp_path):
