@@ -9,7 +9,6 @@ The same command continues a run that was interrupted. OUTPUT_DIR gets `encoder/
 import json
 import pathlib
 import shlex
-import sys
 
 import keras
 import tensorflow as tf
@@ -111,12 +110,15 @@ def run(values):
         ],
     ).history
     (folder / "history.json").write_text(json.dumps(history, indent=1, default=float))
+    # Those of the file too, which need not be there later.
+    given = [values[name] for name in values if name != "config"]
+    given = [flag.serialize() for flag in given if flag.present]
     model.encoder.training_record = {
         "method": values.method,
         "objective": values.objective,
         "datasets": [str(values.images)],
         "seed": values.seed,
-        "command": shlex.join(["keras-tc2", *sys.argv[1:]]),
+        "command": shlex.join(["keras-tc2", "pretrain", *given]),
     }
     model.encoder.save_pretrained(folder / "encoder")
     print(f"The encoder is in {folder / 'encoder'}.")

@@ -9,7 +9,11 @@ from keras_tc2 import checks
 from keras_tc2.annotations import Augmentation, Images
 from keras_tc2.augment import Views
 from keras_tc2.data.pipeline.epochs import EpochCounter, each_epoch
-from keras_tc2.data.pipeline.image_batches import image_batches, num_images
+from keras_tc2.data.pipeline.image_batches import (
+    image_batches,
+    num_images,
+    num_sources,
+)
 from keras_tc2.data.pipeline.step_order import StepOrder
 from keras_tc2.data.pipeline.view_dataset import ViewDataset, ViewStream
 from keras_tc2.data.pipeline.view_maker import num_blocks, told, view_maker
@@ -288,7 +292,7 @@ def _dataset(
         make,
         is_seeded=is_seeded,
         batch_size=batch_size,
-        num_blocks=math.lcm(num_recipes, num_blocks(images)),
+        num_blocks=math.lcm(num_recipes, num_sources(images)),
         seed=seed,
         facts={**facts, "num_images": num_images(images)},
     )

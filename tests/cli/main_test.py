@@ -1,6 +1,7 @@
 """The commands, as a shell gives them, on a folder of pictures."""
 
 import json
+import shlex
 
 import numpy as np
 import PIL.Image
@@ -53,7 +54,13 @@ class MainTest(TestCase):
         assert len(history["loss"]) == 2 and (run / "training_report.html").exists()
         encoder = tc2.from_pretrained(run / "encoder")
         assert encoder.image_shape == (8, 8, 1)
-        assert encoder.training_record["method"] == "tc2"
+        record = encoder.training_record
+        assert record["method"] == "tc2"
+        start, name, *given = shlex.split(record["command"])
+        assert (start, name) == ("keras-tc2", "pretrain")
+        expected = {**SETTINGS, "epochs": 2}
+        expected |= {"images": folder / "train", "output_dir": run}
+        assert set(given) == set(flags(**expected))
         # The same command finds a finished run.
         weights = encoder.get_weights()
         assert main(command) == 0

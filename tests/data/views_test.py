@@ -133,6 +133,11 @@ class OrderTest(TestCase):
         with pytest.raises(TypeError, match="Received: str"):
             data.two_views("cifar10", batch_size=8)
 
+    def test_a_tuple_of_images_is_one_source(self):
+        views = data.two_views(tuple(IMAGES), batch_size=8, shuffle=False)
+        view, _ = next(iter(views.from_step(0)))
+        assert numbers(view.numpy()) == list(range(8))
+
     def test_each_source_of_a_list_has_an_order_of_its_own(self):
         for source in (IMAGES, as_stream(IMAGES)):
             views = data.two_views([source, source], batch_size=20)

@@ -53,6 +53,11 @@ def image_batches(images, *, batch_size, seed, shuffle, shuffle_buffer):
     return _side_by_side(parts)
 
 
+def num_sources(images):
+    """How many sources a list stands for; 1 for anything else."""
+    return len(images) if isinstance(images, list) else 1
+
+
 def num_images(images):
     """How many images there are, a list of it for a list; `None` if not known."""
     if isinstance(images, list):

@@ -52,9 +52,9 @@ def view_maker(augmentation, num_views):
     )
 
 
-def num_blocks(parts):
-    """How many blocks a list of recipes or sources stands for; 1 for anything else."""
-    return len(parts) if isinstance(parts, list | tuple) else 1
+def num_blocks(augmentation):
+    """How many blocks a list of recipes stands for; 1 for anything else."""
+    return len(augmentation) if isinstance(augmentation, list | tuple) else 1
 
 
 def told(augmentation):
