@@ -1,4 +1,4 @@
-"""FileImages: image files, read by number."""
+"""EncodedSource: image files and other encoded images, read by number."""
 
 import functools
 import os
@@ -7,56 +7,81 @@ import pathlib
 import tensorflow as tf
 
 from keras_tc2.data.reading.encoded_images import EncodedImages
-from keras_tc2.data.sources.image_dataset import ImageSource
+from keras_tc2.data.sources.image_dataset import ImageSource, Subset
 
 
-class FileImages(ImageSource):
-    """Image files, and perhaps their labels.
+class EncodedSource(ImageSource):
+    """Encoded images, and perhaps their labels.
 
     Args:
-        paths: list of str.
+        items: list of what stands for each image, str or int.
         labels: int64 array `(N,)`, or `None`.
         request: `Request`.
         where: str, the source as messages name it.
         class_names: list of str, or `None`.
+        read: see `EncodedImages`.
+        content: function from an item, a tensor, to its bytes, a string tensor.
+        open_item: see `EncodedImages`.
     """
 
-    def __init__(self, paths, labels, request, where, class_names=None):
+    def __init__(
+        self,
+        items,
+        labels,
+        request,
+        where,
+        class_names,
+        *,
+        read,
+        content,
+        open_item=None,
+    ):
         self._encoded = EncodedImages(
-            paths, len(paths), _read, request, where, open_item=_open
+            items, len(items), read, request, where, open_item=open_item
         )
         shape = self._encoded.first_shape
-        super().__init__(len(paths), shape, labels, class_names)
+        super().__init__(len(items), shape, labels, class_names)
+        self._content = content
+        self._skips = request.on_error == "skip"
         with tf.device("CPU"):
-            self._paths = tf.constant(paths)
-        if request.on_error == "skip":
-            self._keep(self._encoded.readable(self.all_elements(), self.size))
+            self._items = tf.constant(items)
 
-    def _keep(self, numbers):
-        """Leaves all images out but those of these numbers."""
-        with tf.device("CPU"):
-            self._paths = tf.gather(self._paths, numbers)
-        if self.labels is not None:
-            self.labels = self.labels[numbers]
-        self.size = len(numbers)
+    def dataset(self):
+        """See the base class. Without the images that are to be skipped."""
+        if not self._skips:
+            return super().dataset()
+        numbers = self._encoded.readable(self.all_elements(), self.size)
+        return Subset(self, numbers).dataset()
 
     def elements(self, indices):
         """See the base class."""
-        paths = tf.gather(self._paths, indices)
-        item = (paths,)
-        if self.labels is not None:
-            item = (paths, tf.gather(self.labels, indices))
+        items = tf.gather(self._items, indices)
+        labels = () if self.labels is None else (tf.gather(self.labels, indices),)
 
-        def decode(to_image, path, *label):
-            image = to_image(tf.io.read_file(path))
+        def decode(to_image, item, *label):
+            image = to_image(self._content(item))
             return (image, *label) if label else image
 
         return self._encoded.elements(
-            tf.data.Dataset.from_tensor_slices(item),
+            tf.data.Dataset.from_tensor_slices((items, *labels)),
             decode,
-            lambda first, last: paths[first:last],
-            size=tf.size(paths, tf.int64),
+            lambda first, last: items[first:last],
+            size=tf.size(items, tf.int64),
         )
+
+
+def file_images(paths, labels, request, where, class_names=None):
+    """The `ImageDataset` of image files; the arguments are those of `EncodedSource`."""
+    return EncodedSource(
+        paths,
+        labels,
+        request,
+        where,
+        class_names,
+        read=_read,
+        content=tf.io.read_file,
+        open_item=_open,
+    ).dataset()
 
 
 def _open(path):

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_tc2.data.sources.file_images import FileImages
+from keras_tc2.data.sources.file_images import file_images
 from keras_tc2.data.sources.folder_manifest import IMAGE_SUFFIXES, list_folder
 from keras_tc2.data.sources.labels import all_classes, number_classes
 
@@ -38,7 +38,7 @@ def read_folder(request):
         labels = number_classes(classes, request.class_names)
         class_names = all_classes(classes, request.class_names)
     paths = [os.path.join(root, name) for name in manifest.files]
-    return FileImages(paths, labels, request, str(root), class_names).dataset()
+    return file_images(paths, labels, request, str(root), class_names)
 
 
 def folder_classes(manifest):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_tc2.data.reading.read_picture import lay_on_white, picture_pixels
 from keras_tc2.data.sources.array_source import array_images, check_pixels
-from keras_tc2.data.sources.file_images import FileImages
+from keras_tc2.data.sources.file_images import file_images
 from keras_tc2.data.sources.labels import number_labels
 
 PATH, PICTURE, ARRAY = "path", "image of Pillow", "array (H, W, C) or (H, W)"
@@ -92,7 +92,7 @@ def _read_files(paths, labels, request):
     if labels is not None:
         labels, class_names = number_labels(labels, len(paths), request.class_names)
     where = f"The list of {len(paths)} paths"
-    return FileImages(paths, labels, request, where, class_names).dataset()
+    return file_images(paths, labels, request, where, class_names)
 
 
 def _pixels(number, item, request):

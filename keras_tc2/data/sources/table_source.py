@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from keras_tc2.data.sources.element_keys import choose_key
-from keras_tc2.data.sources.file_images import FileImages
+from keras_tc2.data.sources.file_images import file_images
 from keras_tc2.data.sources.labels import number_labels
 
 PATH_KEYS = ("path", "image_path", "filepath", "file", "filename", "file_name", "image")
@@ -58,7 +58,7 @@ def read_table(columns, places, request, folder, where):
             request.class_names,
         )
     paths = [_in_folder(folder, columns[keys["path"]][row]) for row in rows]
-    return FileImages(paths, labels, request, where, class_names).dataset()
+    return file_images(paths, labels, request, where, class_names)
 
 
 def _is_missing(value):

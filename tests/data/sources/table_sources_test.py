@@ -393,3 +393,5 @@ class HuggingFaceTest(TestCase):
         )
         with pytest.raises(data.ReadingError, match="row 2 is not an image"):
             arrays(data.load(rows))
+        skipping = data.load(rows, on_error="skip", max_skipped_share=0.5)
+        assert_holds(skipping, IMAGES[:2])
