@@ -22,10 +22,7 @@ def hessian_of(loss, weights):
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
         outer.watch(weights)
-        with tf.GradientTape(watch_accessed_variables=False) as inner:
-            inner.watch(weights)
-            value = loss(weights)
-        gradients = inner.gradient(value, weights, unconnected_gradients="zero")
+        _, gradients = value_and_gradients(loss, weights)
 
     def product(vectors):
         return outer.gradient(

@@ -102,8 +102,8 @@ class ClusterAssignment(TaskAssignment):
         positions = ops.matmul(points, _main_direction(points))
         order = tf.argsort(rounded_for_ranking(positions), stable=True)
         for _ in range(self.num_iterations):
-            groups = ops.reshape(ops.take(points, order, axis=0), (num_tasks, -1))
-            groups = ops.reshape(groups, (num_tasks, group_size, points.shape[1]))
+            shape = (num_tasks, group_size, points.shape[1])
+            groups = ops.reshape(ops.take(points, order, axis=0), shape)
             centres = l2_normalize(ops.mean(groups, axis=1))
             order = _balanced_groups(ops.matmul(points, ops.transpose(centres)))
         return order

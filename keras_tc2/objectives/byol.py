@@ -4,14 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.objectives.inputs import check_alike
+from keras_tc2.objectives.crossed_cosines import crossed_cosines
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
-from keras_tc2.precision import l2_normalize
 
 
 def byol(
@@ -39,21 +37,7 @@ def byol(
     References:
         - [1] Grill et al., 2020, arXiv 2006.07733, equation 2
     """
-    check_alike(
-        {
-            "predictions_1": predictions_1,
-            "predictions_2": predictions_2,
-            "targets_1": targets_1,
-            "targets_2": targets_2,
-        }
-    )
-    cosines = _cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)
-    return 4 - 2 * ops.mean(cosines)
-
-
-def _cosines(predictions, targets):
-    targets = l2_normalize(ops.stop_gradient(targets))
-    return ops.sum(l2_normalize(predictions) * targets, axis=-1)
+    return 4 - 2 * crossed_cosines(predictions_1, predictions_2, targets_1, targets_2)
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")

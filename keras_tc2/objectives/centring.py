@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.checks import probability
+from keras_tc2.replicas import num_replicas
 from keras_tc2.representation import ShownLayer
 
 
@@ -60,8 +61,8 @@ class Centring(ShownLayer):
         centred = outputs - ops.cast(self.centre, outputs.dtype)
         if training:
             mean = ops.mean(ops.cast(outputs, self.centre.dtype), axis=0)
-            replicas = tf.distribute.get_replica_context()
-            if replicas is not None and replicas.num_replicas_in_sync > 1:
+            if num_replicas() > 1:
+                replicas = tf.distribute.get_replica_context()
                 mean = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
             moved = self.momentum * self.centre + (1 - self.momentum) * mean
             self.centre.assign(moved)

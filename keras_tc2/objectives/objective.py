@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_tc2.annotations import Config, Shape, Tensor
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.precision import at_least_float32
+from keras_tc2.replicas import num_replicas
 from keras_tc2.representation import arguments_of
 
 
@@ -151,10 +152,9 @@ AnyObjective: TypeAlias = str | Objective | type[Objective] | Callable[..., Tens
 def _all_gather(x):
     """Concatenates over replicas; its gradient sums the replicas' cotangents."""
     x = at_least_float32(x)
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if num_replicas() == 1:
         return x
-    gathered = context.all_gather(x, axis=0)
+    gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
     # Gathering forgets the static shape.
-    batch_size = x.shape[0] and x.shape[0] * context.num_replicas_in_sync
+    batch_size = x.shape[0] and x.shape[0] * num_replicas()
     return tf.ensure_shape(gathered, (batch_size, *x.shape[1:]))

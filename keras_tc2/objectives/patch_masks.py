@@ -5,6 +5,8 @@ import math
 import tensorflow as tf
 from keras import ops
 
+from keras_tc2.replicas import num_replicas
+
 
 def patch_masks(batch_size, image_shape, *, patch_size, mask_ratio, seed, dtype):
     """Masks that hide the same number of random patches of every image.
@@ -28,14 +30,12 @@ def patch_masks(batch_size, image_shape, *, patch_size, mask_ratio, seed, dtype)
     rows, columns = math.ceil(height / patch_size), math.ceil(width / patch_size)
     num_hidden = round(mask_ratio * rows * columns)
     num_hidden = min(max(num_hidden, 1), rows * columns - 1)
-    replicas = tf.distribute.get_replica_context()
-    num_replicas = 1 if replicas is None else replicas.num_replicas_in_sync
     noise = tf.random.stateless_uniform(
-        (num_replicas * batch_size, rows * columns), seed=seed
+        (num_replicas() * batch_size, rows * columns), seed=seed
     )
-    if num_replicas > 1:
-        start = replicas.replica_id_in_sync_group * batch_size
-        noise = tf.slice(noise, (start, 0), (batch_size, rows * columns))
+    if num_replicas() > 1:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        noise = tf.slice(noise, (replica * batch_size, 0), (batch_size, rows * columns))
     ranks = ops.argsort(ops.argsort(noise, axis=-1), axis=-1)
     hidden = ops.reshape(
         ops.cast(ranks < num_hidden, dtype), (batch_size, rows, columns, 1)

@@ -3,14 +3,12 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.objectives.inputs import check_alike
+from keras_tc2.objectives.crossed_cosines import crossed_cosines
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
 from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
-from keras_tc2.precision import l2_normalize
 
 
 def simsiam(
@@ -38,21 +36,7 @@ def simsiam(
     References:
         - [1] Chen and He, 2021, arXiv 2011.10566, equations 1 and 4
     """
-    check_alike(
-        {
-            "predictions_1": predictions_1,
-            "predictions_2": predictions_2,
-            "targets_1": targets_1,
-            "targets_2": targets_2,
-        }
-    )
-    cosines = _cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)
-    return -ops.mean(cosines) / 2
-
-
-def _cosines(predictions, targets):
-    targets = l2_normalize(ops.stop_gradient(targets))
-    return ops.sum(l2_normalize(predictions) * targets, axis=-1)
+    return -crossed_cosines(predictions_1, predictions_2, targets_1, targets_2) / 2
 
 
 @keras.saving.register_keras_serializable(package="keras_tc2")

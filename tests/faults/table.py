@@ -200,13 +200,13 @@ FAULTS = [
         "objectives/barlow_twins_test.py",
     ),
     Fault(
-        "objectives/byol.py",
+        "objectives/crossed_cosines.py",
         "_cosines(predictions_1, targets_2) + _cosines(predictions_2, targets_1)",
         "_cosines(predictions_1, targets_1) + _cosines(predictions_2, targets_2)",
         "objectives/byol_test.py",
     ),
     Fault(
-        "objectives/simsiam.py",
+        "objectives/crossed_cosines.py",
         "targets = l2_normalize(ops.stop_gradient(targets))",
         "targets = l2_normalize(targets)",
         "objectives/simsiam_test.py",

@@ -29,9 +29,9 @@ from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.forward import first_two
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.core.pretrainer import Pretrainer
-from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
 from keras_tc2.pretraining.core.second_order import check_second_order
 from keras_tc2.pretraining.core.workers import reducible
+from keras_tc2.replicas import num_replicas, sum_over_replicas
 
 SECOND_ORDER_SOLVERS = ("conjugate_gradient", "neumann")
 

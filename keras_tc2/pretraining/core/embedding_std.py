@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_tc2.precision import l2_normalize
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
-from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
+from keras_tc2.replicas import num_replicas, sum_over_replicas
 
 
 class EmbeddingStd(MeanOrNaN):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_tc2.compat import call_for_each_replica
 from keras_tc2.pixels import DARK, TOLERANCE
-from keras_tc2.pretraining.core.replicas import num_replicas, sum_over_replicas
+from keras_tc2.replicas import num_replicas, sum_over_replicas
 
 
 class SkippedUpdates(keras.metrics.Metric):

@@ -35,9 +35,9 @@ from keras_tc2.pretraining.core.forward import (
 from keras_tc2.pretraining.core.growth import WarnOfGrowth
 from keras_tc2.pretraining.core.momentum_target import MomentumTarget
 from keras_tc2.pretraining.core.nonfinite import StopOnNonFinite
-from keras_tc2.pretraining.core.replicas import num_replicas
 from keras_tc2.pretraining.core.short_progress import ShortProgress
 from keras_tc2.pretraining.core.training_step import TrainingStep
+from keras_tc2.replicas import num_replicas
 
 
 class Pretrainer(TrainingStep):

@@ -16,8 +16,8 @@ from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.core.forward import assigned, first_two
 from keras_tc2.pretraining.core.nonfinite import SkippedUpdates, all_replicas, apply_if
-from keras_tc2.pretraining.core.replicas import num_replicas
 from keras_tc2.pretraining.core.workers import reducible
+from keras_tc2.replicas import num_replicas
 
 
 class TrainingStep(keras.Model):

@@ -1,4 +1,4 @@
-"""Sums over the replicas of a `tf.distribute` strategy."""
+"""The replicas of a `tf.distribute` strategy: how many, and sums over them."""
 
 import tensorflow as tf
 
