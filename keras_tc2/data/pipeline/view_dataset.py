@@ -54,10 +54,21 @@ class ViewStream:
         num_blocks: int. Blocks that each part of a batch is cut into.
         seed: int.
         facts: dict of JSON values, what else tells these views from others.
+        counter: the `EpochCounter` of the passes over them, for `fit` to set; `None` if
+            it is the user's.
     """
 
     def __init__(
-        self, batches_of, make, *, is_seeded, batch_size, num_blocks, seed, facts
+        self,
+        batches_of,
+        make,
+        *,
+        is_seeded,
+        batch_size,
+        num_blocks,
+        seed,
+        facts,
+        counter,
     ):
         self.batches_of = batches_of
         self.make = make
@@ -66,6 +77,7 @@ class ViewStream:
         self.num_blocks = num_blocks
         self.seed = seed
         self.facts = facts
+        self.counter = counter
 
     # So that errors of augmentations come as they are.
     @tf.autograph.experimental.do_not_convert

@@ -28,7 +28,8 @@ from keras_tc2.pretraining.bissl.progress import PhaseProgress
 from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.forward import first_two
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
-from keras_tc2.pretraining.core.pretrainer import Pretrainer
+from keras_tc2.pretraining.core.pretrainer import Pretrainer, list_of_callbacks
+from keras_tc2.pretraining.core.regularizers import check_no_regularizer
 from keras_tc2.pretraining.core.second_order import check_second_order
 from keras_tc2.pretraining.core.workers import reducible
 from keras_tc2.replicas import num_replicas, sum_over_replicas
@@ -108,7 +109,8 @@ class BiSSLTrainer(Pretrainer):
 
     Raises:
         ValueError: if an argument is out of its range, no weight of the encoder
-            trains, or a stock normalisation layer would be differentiated twice.
+            trains, weights have regularizers, or a stock normalisation layer would be
+            differentiated twice.
 
     Example:
     ```python
@@ -212,6 +214,10 @@ class BiSSLTrainer(Pretrainer):
             raise ValueError(
                 "No weight of the encoder is trainable. Set `encoder.trainable = True`."
             )
+        check_no_regularizer(
+            [*self.lower_variables, *self.downstream_head.trainable_variables],
+            instead="`downstream_weight_decay` is that of the upper level",
+        )
         if self.solver in SECOND_ORDER_SOLVERS:
             check_second_order(
                 [self.encoder.network, self.projector, self.head],
@@ -477,8 +483,7 @@ class BiSSLTrainer(Pretrainer):
             FloatingPointError: if more than `nonfinite_patience` updates in a row
                 had a NaN or infinite loss or gradient.
         """
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [*keras.tree.flatten(callbacks or []), PhaseProgress()]
+        callbacks = [*list_of_callbacks(callbacks), PhaseProgress()]
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
@@ -486,7 +491,8 @@ class BiSSLTrainer(Pretrainer):
 
         Replicas cannot communicate in a branch of a compiled function.
         """
-        self._steps_done = int(ops.convert_to_numpy(self.step_count))
+        # A callback may restore the count when training begins, which is after this.
+        self._steps_done = None
         if self.train_function is not None and not force:
             return
         functions = {}
@@ -495,6 +501,8 @@ class BiSSLTrainer(Pretrainer):
             functions[phase] = self.train_function
 
         def train_function(iterator):
+            if self._steps_done is None:
+                self._steps_done = int(ops.convert_to_numpy(self.step_count))
             self._phase = self.phases.phase(self._steps_done)
             logs = functions[self._phase](iterator)
             self._steps_done += 1
@@ -605,9 +613,7 @@ class BiSSLTrainer(Pretrainer):
             self.loss_trackers[name].update_state(value, sample_weight=weight)
         if embeddings is not None:
             self.embedding_std.update_state(embeddings[0], kept)
-            self.compute_metrics(
-                None, *(ops.stop_gradient(embedding) for embedding in embeddings)
-            )
+            self._with_user_metrics(embeddings, kept)
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The results of all metrics, and the phase of the last step."""

@@ -35,6 +35,7 @@ from keras_tc2.pretraining.core.forward import (
 from keras_tc2.pretraining.core.growth import WarnOfGrowth
 from keras_tc2.pretraining.core.momentum_target import MomentumTarget
 from keras_tc2.pretraining.core.nonfinite import StopOnNonFinite
+from keras_tc2.pretraining.core.regularizers import check_no_activity_regularizer
 from keras_tc2.pretraining.core.short_progress import ShortProgress
 from keras_tc2.pretraining.core.training_step import TrainingStep
 from keras_tc2.replicas import num_replicas
@@ -60,7 +61,8 @@ class Pretrainer(TrainingStep):
             infinite is skipped; after more than this number in a row `fit` stops.
 
     Raises:
-        ValueError: if an argument is not of these kinds.
+        ValueError: if an argument is not of these kinds, or a layer regularizes its
+            activity.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Pretrainer(TrainingStep):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # Where Keras looks whether there is one too.
+        self.under_strategy = tf.distribute.has_strategy()
         if not isinstance(encoder, Encoder):
             raise ValueError(
                 "`encoder` must be a keras_tc2.Encoder. Make one with "
@@ -87,6 +91,7 @@ class Pretrainer(TrainingStep):
         if not self.projector.built:
             self.projector.build((None, encoder.feature_dim))
         self._provide_for_objective()
+        check_no_activity_regularizer([encoder.network, self.projector, self.head])
         # Not a part that Keras tracks: it has no weights to save.
         self._device_views = DeviceViews(augmentation)
         self.nonfinite_patience = integer(
@@ -267,7 +272,8 @@ class Pretrainer(TrainingStep):
         all tasks of what `data.two_views` made. It warns, once, of an inner step that
         does harm and of factors that diverge. An epoch's line on the screen holds a
         short choice of numbers, `history` all;
-        `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
+        `callbacks=[keras.callbacks.ProgbarLogger()]` shows all. The loss holds what the
+        regularizers of weights add, and not what layers add by `add_loss`.
 
         Raises:
             ValueError: without data, or for sample or class weights, or a validation
@@ -283,13 +289,10 @@ class Pretrainer(TrainingStep):
         self.check_data(arguments.get("validation_data"))
         if isinstance(x, tf.data.Dataset):
             arguments.setdefault("shuffle", False)
-        is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-        members = (
-            callbacks.callbacks if is_list else keras.tree.flatten(callbacks or [])
-        )
+        members = list_of_callbacks(callbacks)
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
         start = run_data.first_step(arguments, self._steps_given)
-        counter = run_data.CountSteps(x, start, self._steps_given)
+        counter = run_data.CountSteps(arguments, start, self._steps_given)
         # First, so that other callbacks see what training ended with.
         first = [
             counter,
@@ -298,25 +301,20 @@ class Pretrainer(TrainingStep):
             ),
         ]
         guards = [StopOnNonFinite(self.nonfinite_patience, checkpoint), WarnOfGrowth()]
-        if is_list:
-            callbacks.callbacks[:0] = first
-            for guard in guards:
-                callbacks.append(guard)
-        else:
-            # What is saved must be restored before another callback looks at it.
-            members = sorted(members, key=lambda member: member is not checkpoint)
-            progress = keras.callbacks.ProgbarLogger
-            if not any(isinstance(member, progress) for member in members):
-                # Last, so that it shows what the others measured.
-                guards.append(ShortProgress())
-            callbacks = [*first, *members, *guards]
-        strategy = self.distribute_strategy
+        # What is saved must be restored before another callback looks at it.
+        members = sorted(members, key=lambda member: member is not checkpoint)
+        progress = keras.callbacks.ProgbarLogger
+        if not any(isinstance(member, progress) for member in members):
+            # Last, so that it shows what the others measured.
+            guards.append(ShortProgress())
+        callbacks = [*first, *members, *guards]
+        strategy, in_a_row = self.distribute_strategy, self.steps_per_execution
         if checkpoint is None:
-            arguments = run_data.divided(arguments, strategy, start)
+            arguments = run_data.divided(
+                arguments, strategy, start, steps_per_execution=in_a_row
+            )
             return super().fit(**arguments, callbacks=callbacks)
-        steps = run_data.steps_in_epoch(
-            x, arguments.get("steps_per_epoch"), self.steps_per_execution
-        )
+        steps = run_data.steps_in_epoch(x, arguments.get("steps_per_epoch"), in_a_row)
         with checkpoint.resuming(
             self, steps_per_epoch=steps, data=run_data.describe(x)
         ) as done:
@@ -325,7 +323,9 @@ class Pretrainer(TrainingStep):
             arguments["x"] = run_data.from_step(x, start, strategy)
             arguments["steps_per_epoch"] = steps
             arguments["initial_epoch"] = start // steps
-            arguments = run_data.divided(arguments, strategy)
+            arguments = run_data.divided(
+                arguments, strategy, steps_per_execution=in_a_row
+            )
             return super().fit(**arguments, callbacks=callbacks)
 
     @unwrapped()
@@ -350,6 +350,7 @@ class Pretrainer(TrainingStep):
                     "validation_steps": bound.arguments.get("steps"),
                 },
                 self.distribute_strategy,
+                steps_per_execution=self.steps_per_execution,
             )
             bound.arguments["x"] = arguments["validation_data"]
             bound.arguments["steps"] = arguments["validation_steps"]
@@ -383,6 +384,17 @@ class Pretrainer(TrainingStep):
                 for key, value in config.items()
             }
         )
+
+
+def list_of_callbacks(callbacks):
+    """What `fit` takes as `callbacks`, as a list.
+
+    Of a `CallbackList` its members, which are given a list of their own: it has no
+    method to add others.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return keras.tree.flatten(callbacks or [])
 
 
 def _is_serialized(value):

@@ -123,14 +123,19 @@ class CountSteps(keras.callbacks.Callback):
     """Notes how far a `fit` has come in its data, for the next one to go on there.
 
     Args:
-        dataset: what `fit` was given.
+        arguments: dict, of `fit`.
         first_step: int, the step that it begins at.
         steps_given: dict, see `first_step`.
     """
 
-    def __init__(self, dataset, first_step, steps_given):
+    def __init__(self, arguments, first_step, steps_given):
         super().__init__()
+        dataset = arguments["x"]
         self.stream = dataset.stream if knows_its_steps(dataset) else None
+        # The last execution of a pass may be shorter than Keras says.
+        self.length = math.inf
+        if self.stream is not None and arguments.get("steps_per_epoch") is None:
+            self.length = dataset.order.length
         self.done = first_step
         self.steps_given = steps_given
 
@@ -140,7 +145,7 @@ class CountSteps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts."""
-        self.done = self.first_of_epoch + batch + 1
+        self.done = self.first_of_epoch + min(batch + 1, self.length)
         if self.stream is not None:
             self.steps_given[self.stream] = self.done
 
@@ -149,30 +154,67 @@ class CountSteps(keras.callbacks.Callback):
 STEPS_OF = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
 
 
-def divided(arguments, strategy, first_step=0):
+def divided(arguments, strategy, first_step=0, *, steps_per_execution):
     """Arguments of `fit` whose views of `data.two_views` are divided by their tasks.
 
-    On one device they stay, but for epochs of `steps_per_epoch`, each of which takes up
-    where the one before has ended, and for an `initial_epoch`.
+    On one device they stay where epochs are passes over them. Other epochs take up
+    where the one before has ended.
 
     Args:
         arguments: dict.
         strategy: `tf.distribute.Strategy`.
         first_step: int, the step of `x` to begin at.
+        steps_per_execution: int.
+
+    Raises:
+        ValueError: if the batches of a pass, which are then the steps of an epoch, are
+            no multiple of `steps_per_execution`.
     """
     arguments, steps_of = dict(arguments), STEPS_OF
     if strategy.num_replicas_in_sync == 1:
-        given = arguments.get("steps_per_epoch") is not None
-        begins = given or arguments.get("initial_epoch")
-        steps_of = {"x": "steps_per_epoch"} if begins else {}
+        by_pass = begins_pass(arguments, first_step)
+        steps_of = {} if by_pass else {"x": "steps_per_epoch"}
     for key, steps in steps_of.items():
         dataset = arguments.get(key)
         if knows_its_steps(dataset):
-            if arguments.get(steps) is None and dataset.order.length != math.inf:
-                arguments[steps] = dataset.order.length
+            length = dataset.order.length
+            if arguments.get(steps) is None and length != math.inf:
+                if length % steps_per_execution:
+                    raise ValueError(
+                        f"The {length} batches of `{key}` are no multiple of "
+                        f"`steps_per_execution`: give `{steps}`, a multiple of it, or "
+                        "another `steps_per_execution` to `compile`. Received: "
+                        f"steps_per_execution={steps_per_execution}"
+                    )
+                arguments[steps] = length
             first = first_step if key == "x" else 0
             arguments[key] = from_step(dataset, first, strategy)
     return arguments
+
+
+def begins_pass(arguments, first_step):
+    """Whether the epochs of a `fit` on one device are passes over its data.
+
+    The counter of the data is then set to the epoch that the first of them is, unless
+    it is the user's.
+
+    Args:
+        arguments: dict, of `fit`.
+        first_step: int, the step that it begins at.
+    """
+    dataset = arguments.get("x")
+    if not knows_its_steps(dataset) or dataset.order.length == math.inf:
+        return arguments.get("steps_per_epoch") is None
+    if arguments.get("steps_per_epoch") is not None:
+        return False
+    counter = dataset.stream.counter
+    if counter is None:
+        return not arguments.get("initial_epoch")
+    passes, rest = divmod(first_step, dataset.order.length)
+    if rest:
+        return False
+    counter.epoch = passes * dataset.order.epochs
+    return True
 
 
 def check_images(data, device_views, *, num_replicas):

@@ -57,11 +57,11 @@ class TrainingStep(keras.Model):
             metrics: Keras metrics; each is given the embeddings of view 1 as
                 `y_true` and those of view 2 as `y_pred`, so that
                 `keras.metrics.CosineSimilarity()` tells how well the views agree.
-            jit_compile: bool or `"auto"`: whether XLA compiles the step. `"auto"` does
-                on a GPU, if there is one replica and XLA can compile the model, and
-                says so by a warning if it cannot. That choice is by reasoning until
-                it is measured; on a CPU XLA was measured, and is slower (see
-                `benchmarks/`). Defaults to `"auto"`.
+            jit_compile: bool or `"auto"`: whether XLA compiles the step of training,
+                never that of `evaluate`. `"auto"` does on a GPU, if there is one
+                replica and XLA can compile the model, and says so by a warning if it
+                cannot. That choice is by reasoning until it is measured; on a CPU XLA
+                was measured, and is slower (see `benchmarks/`). Defaults to `"auto"`.
             **kwargs: `run_eagerly`, `steps_per_execution` and so on, as in
                 `keras.Model.compile`.
 
@@ -170,6 +170,13 @@ class TrainingStep(keras.Model):
             return self.train_function
         xla.make_train_function(self, super().make_train_function)
         return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """The step of `evaluate`, not by XLA, which may not compile an augmentation."""
+        jit_compile, self.jit_compile = self.jit_compile, False
+        super().make_test_function(force=force)
+        self.jit_compile = jit_compile
+        return self.test_function
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One update from one batch, of whose images `augmentation` makes views."""
@@ -284,6 +291,7 @@ class TrainingStep(keras.Model):
         self.check_batch(batch)
         self.skipped_updates.look_at(first_two(batch.views))
         losses, embeddings = self.compute_losses(batch, training=False)
+        losses = self.regularized(losses)
         return self._update_metrics(losses, embeddings, tf.constant(True))
 
     def value_and_gradients(
@@ -306,6 +314,18 @@ class TrainingStep(keras.Model):
         )
         return losses, gradients
 
+    def regularized(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Losses whose `"loss"` holds the penalties of the weights' regularizers."""
+        penalties = [
+            variable.regularizer(variable)
+            for variable in self.trainable_variables
+            if variable.regularizer is not None
+        ]
+        if not penalties:
+            return losses
+        loss = losses["loss"]
+        return {**losses, "loss": loss + ops.cast(sum(penalties), loss.dtype)}
+
     def _differentiate(self, batch, *, scaled=True):
         """Losses, embeddings, gradients, and the state that a step leaves behind.
 
@@ -317,6 +337,7 @@ class TrainingStep(keras.Model):
 
         def loss_of(_):
             losses, embeddings = self.compute_losses(batch, training=True)
+            losses = self.regularized(losses)
             loss = losses["loss"]
             if scaled:
                 loss = self.optimizer.scale_loss(loss / num_replicas())
@@ -339,9 +360,19 @@ class TrainingStep(keras.Model):
             value = tf.cast(losses[name], "float32")
             tracker.update_state(tf.where(finite, value, 0.0), sample_weight=weight)
         self.embedding_std.update_state(embeddings[0], finite)
-        embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
-        logs = self.compute_metrics(None, embeddings_1, embeddings_2)
+        logs = self._with_user_metrics(embeddings, finite)
         return reducible(logs, self.distribute_strategy)
+
+    def _with_user_metrics(self, embeddings, finite):
+        """The results of all metrics; the user's see embeddings that are `finite`."""
+        embeddings_1, embeddings_2 = (ops.stop_gradient(z) for z in embeddings)
+
+        def compute():
+            return self.compute_metrics(None, embeddings_1, embeddings_2)
+
+        if not self.names_of_metrics:
+            return compute()
+        return tf.cond(finite, compute, self.get_metrics_result)
 
     def get_compile_config(self) -> Config | None:
         """The arguments of `compile`, for a saved model to be compiled again."""

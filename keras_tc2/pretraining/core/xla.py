@@ -38,7 +38,7 @@ def compiles_on_views(model):
     return (
         model.jit_compile
         and model.augmentation is not None
-        and not tf.distribute.has_strategy()
+        and not model.under_strategy
     )
 
 

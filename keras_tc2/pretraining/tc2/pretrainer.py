@@ -262,6 +262,8 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
             "calibrate_base=True": self.calibrate_base,
             "alternating=True": self.alternating,
             'calibrated_part="features"': self.calibrated_part == "features",
+            "nonnegative_weights=True": self.nonnegative_weights,
+            "task_embedding=False": not self.task_embedding,
         }
         asked = [f"`{argument}`" for argument, value in wanted.items() if value]
         if asked and self.calibration == "none":

@@ -118,6 +118,21 @@ class StopAfter(keras.callbacks.Callback):
 
 
 class ResumeTest(TestCase):
+    def test_a_count_that_a_callback_restores(self):
+        run = compiled(solver="identity", warmup_steps=2)
+
+        def restore(logs):
+            run.step_count.assign(3)
+
+        first = keras.callbacks.LambdaCallback(on_train_begin=restore)
+        phases = []
+        see = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda _, logs: phases.append(logs["phase"])
+        )
+        run.fit(dataset(4), verbose=0, callbacks=[first, see])
+        assert phases == [run.phases.phase(n) for n in (3, 4, 5, 6)]
+        assert 0 not in phases
+
     def test_in_every_phase(self, tmp_path):
         def model():
             keras.utils.set_random_seed(1)

@@ -213,6 +213,13 @@ class SavingTest(TestCase):
 
 
 class ErrorsTest(TestCase):
+    def test_regularizers(self):
+        encoder = tiny.encoder()
+        kernel = encoder.network.get_layer("tiny").get_layer("conv").kernel
+        kernel.regularizer = keras.regularizers.L2()
+        with pytest.raises(ValueError, match=r"downstream_weight_decay.*conv/kernel"):
+            trainer(encoder=encoder)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

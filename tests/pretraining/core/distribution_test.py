@@ -167,15 +167,20 @@ class NonFiniteTest(TestCase):
             return pretrainer(kind, nonfinite_patience=1, global_statistics=False)
 
         _, many = on_replicas(2, build)
+        with many.distribute_strategy.scope():
+            cosine = keras.metrics.CosineSimilarity()
+            many.compile(keras.optimizers.SGD(0.1), metrics=[cosine])
         before = many.get_weights()
         history = many.fit(dataset(8, 1, poison=[0]), verbose=0).history
         assert history["skipped_updates"] == [1]
+        assert history["cosine_similarity"] == [0]
         for a, b in zip(before, many.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
         history = many.fit(dataset(8, 3, poison=[1]), verbose=0).history
         assert history["skipped_updates"] == [1]
         assert int(many.optimizer.iterations.numpy()) == 2
         assert np.isfinite(history["loss"][0])
+        assert 0 < abs(history["cosine_similarity"][0]) <= 1
         assert all(np.all(np.isfinite(w)) for w in many.get_weights())
         with pytest.raises(FloatingPointError, match="`view_1` is NaN"):
             many.fit(dataset(8, 3, poison=[1, 2]), verbose=0)

@@ -33,7 +33,58 @@ def dataset(steps=3, batch_size=8, poison=None):
     return tf.data.Dataset.from_tensor_slices((view_1, view_2))
 
 
+def layer_of(encoder, name):
+    return encoder.network.get_layer("tiny").get_layer(name)
+
+
+class RegularizerTest(TestCase):
+    @both
+    def test_weights(self, kind):
+        model = pretrainer(kind)
+        kernel = layer_of(model.encoder, "conv").kernel
+        frozen = layer_of(model.encoder, "features").kernel
+        frozen.regularizer = keras.regularizers.L2(0.3)
+        layer_of(model.encoder, "features").trainable = False
+        before = model.value_and_gradients(*tiny.views())
+        kernel.regularizer = keras.regularizers.L2(0.2)
+        losses, gradients = model.value_and_gradients(*tiny.views())
+        penalty = 0.2 * np.sum(np.square(kernel))
+        assert penalty > 0.01
+        self.assert_close(losses["loss"], before[0]["loss"] + penalty, rtol=1e-5)
+        for variable, new, old in zip(
+            model.trainable_variables, gradients, before[1], strict=True
+        ):
+            added = 0.4 * np.asarray(kernel) if variable is kernel else 0.0
+            self.assert_close(new, old + added, rtol=1e-4, atol=1e-6)
+
+    def test_is_in_the_loss_that_is_logged(self):
+        model = pretrainer("ssl")
+        kernel = layer_of(model.encoder, "conv").kernel
+        model.compile(keras.optimizers.SGD(0.0))
+        plain = model.evaluate(dataset(), verbose=0, return_dict=True)["loss"]
+        kernel.regularizer = keras.regularizers.L2(0.2)
+        model.compile(keras.optimizers.SGD(0.0))
+        found = model.evaluate(dataset(), verbose=0, return_dict=True)["loss"]
+        self.assert_close(found - plain, 0.2 * np.sum(np.square(kernel)), rtol=1e-3)
+
+    def test_of_an_activity_is_refused(self):
+        projector = keras.Sequential([keras.layers.Dense(4, activity_regularizer="l2")])
+        with pytest.raises(ValueError, match=r"none of activities.*dense"):
+            SSLPretrainer(tiny.encoder(), objective="nt_xent", projector=projector)
+
+
 class FitTest(TestCase):
+    def test_a_list_of_callbacks_of_keras(self):
+        model = pretrainer("ssl", nonfinite_patience=0)
+        model.compile("sgd")
+        seen = []
+        own = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(1))
+        given = keras.callbacks.CallbackList([own], model=model, epochs=2, steps=3)
+        history = model.fit(dataset(), epochs=2, callbacks=given, verbose=0).history
+        assert len(history["loss"]) == 2 and seen == [1, 1]
+        with pytest.raises(FloatingPointError):
+            model.fit(dataset(poison=1), callbacks=given, verbose=0)
+
     @both
     def test_logs_means_over_the_epoch_and_trains(self, kind):
         model = pretrainer(kind)
@@ -211,6 +262,19 @@ class NonFiniteTest(TestCase):
         mean = np.mean([float(twin.value_and_gradients(*b)[0]["loss"]) for b in kept])
         history = model.fit(dataset(poison=1), verbose=0).history
         self.assert_close(history["loss"][0], mean, rtol=1e-4)
+
+    def test_a_skipped_update_does_not_count_in_metrics_of_the_user(self):
+        model = pretrainer("ssl", nonfinite_patience=1)
+        model.compile(
+            keras.optimizers.SGD(0.0), metrics=[keras.metrics.CosineSimilarity()]
+        )
+        kept = [batch for step, batch in enumerate(dataset()) if step != 1]
+        pairs = [
+            np.split(model(np.concatenate(views), training=True), 2) for views in kept
+        ]
+        expected = np.mean([-keras.losses.cosine_similarity(*pair) for pair in pairs])
+        found = model.fit(dataset(poison=1), verbose=0).history["cosine_similarity"]
+        self.assert_close(found, [expected], rtol=1e-4)
 
     @both
     def test_patience_is_for_updates_in_a_row(self, kind):

@@ -103,8 +103,7 @@ class ViewDatasetTest(TestCase):
 
     @pytest.mark.parametrize(
         ("loop", "num_replicas"),
-        # Of whole epochs on one device the dataset counts, see `EpochCounter`.
-        [("steps", 1), ("initial_epoch", 1), ("take", 1), ("epochs", 2)],
+        [("steps", 1), ("initial_epoch", 1), ("take", 1), ("epochs", 1), ("epochs", 2)],
     )
     def test_fit_in_a_loop_goes_on(self, loop, num_replicas):
         strategy = replicas.strategy(num_replicas)
@@ -119,6 +118,48 @@ class ViewDatasetTest(TestCase):
                 given = views.take(3) if loop == "take" else views
                 model.fit(given, verbose=0, **lengths)
             assert_same(model.get_weights(), once.get_weights())
+
+    @pytest.mark.parametrize("steps", [3, 2])
+    def test_whole_epochs_go_on_after_steps(self, steps):
+        once, model = alike(2)
+        views = new_views().take(3)
+        once.fit(views, steps_per_epoch=1, epochs=steps + 6, verbose=0)
+        model.fit(views, steps_per_epoch=steps, verbose=0)
+        model.fit(views, verbose=0)
+        model.evaluate(views, verbose=0)
+        model.fit(views, verbose=0)
+        assert_same(model.get_weights(), once.get_weights())
+
+    def test_an_epoch_counter_of_the_user_is_left_alone(self):
+        counter = data.EpochCounter(5)
+        views = data.two_views(IMAGES, batch_size=8, epoch_counter=counter)
+        (model,) = alike(1)
+        model.fit(views, epochs=2, verbose=0)
+        assert counter.epoch == 7
+        model.fit(views, verbose=0)
+        assert counter.epoch == 8
+
+    def test_a_last_execution_that_is_shorter(self):
+        once, model = alike(2)
+        views = new_views().take(3)
+        once.fit(views, epochs=2, verbose=0)
+        model.compile(keras.optimizers.SGD(0.1), steps_per_execution=2)
+        for _ in range(2):
+            model.fit(views, verbose=0)
+        assert model.optimizer.iterations == NUM_STEPS
+        # A loop in the graph, whose kernels may add in another order.
+        for one, other in zip(model.get_weights(), once.get_weights(), strict=True):
+            self.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize("key", ["x", "validation_data"])
+    def test_replicas_want_whole_executions(self, key):
+        (model,) = alike(1, replicas.mirrored(2))
+        model.compile("sgd", steps_per_execution=2)
+        given = {"x": new_views(), "validation_data": new_views()}
+        given[key] = given[key].take(3)
+        with pytest.raises(ValueError, match=f"3 batches of `{key}` are no multiple"):
+            model.fit(**given, verbose=0)
+        assert model.optimizer.iterations == 0
 
     @pytest.mark.parametrize("steps", [1, None])
     def test_initial_epoch_of_a_new_model(self, steps):

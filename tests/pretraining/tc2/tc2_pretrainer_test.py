@@ -583,6 +583,8 @@ class ArgumentsTest(TestCase):
             {"calibrate_base": 1},
             {"calibrated_part": "features"},
             {"alternating": True},
+            {"nonnegative_weights": True},
+            {"task_embedding": False},
         ],
     )
     def test_refuses_how_to_calibrate_without_calibration(self, arguments):
