@@ -40,6 +40,11 @@ def integer(name, value, *, at_least=1):
     return int(value)
 
 
+def optional(check, name, value):
+    """Returns `None`, or what `check`, another of these, makes of the value."""
+    return value if value is None else check(name, value)
+
+
 def mapping(name, value):
     """Returns `value`, a dict from names, or raises `ValueError`."""
     if not isinstance(value, Mapping):

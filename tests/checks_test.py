@@ -45,6 +45,12 @@ class ChecksTest(TestCase):
         with pytest.raises(ValueError, match="`kind` must be one of 'a', 'b'"):
             checks.one_of("kind", "c", ["a", "b"])
 
+    def test_optional(self):
+        assert checks.optional(checks.integer, "n", None) is None
+        assert type(checks.optional(checks.integer, "n", np.int64(3))) is int
+        with pytest.raises(ValueError, match="`n` must be"):
+            checks.optional(checks.integer, "n", 0)
+
     def test_the_nearest_name(self):
         def hint(value, aliases=None):
             return checks.did_you_mean(value, ["nt_xent", "resnet50"], aliases=aliases)

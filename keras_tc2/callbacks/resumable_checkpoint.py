@@ -111,9 +111,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.folder = pathlib.Path(folder).expanduser()
-        if every_steps is not None:
-            checks.integer("every_steps", every_steps)
-        self.every_steps = every_steps
+        self.every_steps = checks.optional(checks.integer, "every_steps", every_steps)
         self.keep = checks.integer("keep", keep)
         self.allow_changes = allow_changes
         self.steps_before = 0

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.checks import integer
+from keras_tc2.checks import integer, optional
 from keras_tc2.layers.batch_normalization import BatchNormalization
 from keras_tc2.representation import ShownLayer
 
@@ -63,9 +63,7 @@ class ProjectionHead(ShownLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.output_dim = integer("output_dim", output_dim)
-        if hidden_dim is not None:
-            integer("hidden_dim", hidden_dim)
-        self.hidden_dim = hidden_dim
+        self.hidden_dim = optional(integer, "hidden_dim", hidden_dim)
         self.num_layers = integer("num_layers", num_layers)
         self.batch_normalization = batch_normalization
         self.synchronized = synchronized

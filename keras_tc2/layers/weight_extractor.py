@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.checks import integer
+from keras_tc2.checks import integer, optional
 from keras_tc2.precision import at_least_float32
 from keras_tc2.representation import ShownLayer
 
@@ -61,15 +61,13 @@ class WeightExtractor(ShownLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if hidden_dim is not None:
-            integer("hidden_dim", hidden_dim)
         if nonnegative and not residual:
             raise ValueError(
                 "`nonnegative=True` needs `residual=True`: without the residual the "
                 "weights start at zero, where a ReLU passes no gradient, and would "
                 "stay there. Received: nonnegative=True, residual=False"
             )
-        self.hidden_dim = hidden_dim
+        self.hidden_dim = optional(integer, "hidden_dim", hidden_dim)
         self.residual = residual
         self.nonnegative = nonnegative
 

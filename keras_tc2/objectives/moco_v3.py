@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.checks import positive
+from keras_tc2.checks import integer, optional, positive
 from keras_tc2.objectives.inputs import check_alike, check_number
 from keras_tc2.objectives.momentum_objective import MomentumObjective
 from keras_tc2.objectives.needs import Needs
-from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
+from keras_tc2.objectives.predictor import make_predictor
 from keras_tc2.precision import l2_normalize
 
 
@@ -120,7 +120,7 @@ class MoCoV3(MomentumObjective):
     ) -> None:
         super().__init__(momentum=momentum, **kwargs)
         self.temperature = positive("temperature", temperature)
-        self.hidden_dim = checked_hidden_dim(hidden_dim)
+        self.hidden_dim = optional(integer, "hidden_dim", hidden_dim)
         self.batch_normalization = batch_normalization
 
     def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_tc2.annotations import Config, Shape, Tensor
-from keras_tc2.checks import integer
+from keras_tc2.checks import integer, optional
 from keras_tc2.objectives.inputs import check_alike
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
@@ -118,9 +118,7 @@ class SimMIM(Objective):
                 f"mask_ratio={mask_ratio!r}"
             )
         self.mask_ratio = mask_ratio
-        self.patch_size = (
-            patch_size if patch_size is None else integer("patch_size", patch_size)
-        )
+        self.patch_size = optional(integer, "patch_size", patch_size)
         self.hidden_dim = integer("hidden_dim", hidden_dim)
         self.seed = integer("seed", seed, at_least=0)
 

@@ -5,10 +5,11 @@ from typing import Any
 import keras
 
 from keras_tc2.annotations import Config, Shape, Tensor
+from keras_tc2.checks import integer, optional
 from keras_tc2.objectives.crossed_cosines import crossed_cosines
 from keras_tc2.objectives.needs import Needs
 from keras_tc2.objectives.objective import Objective
-from keras_tc2.objectives.predictor import checked_hidden_dim, make_predictor
+from keras_tc2.objectives.predictor import make_predictor
 
 
 def simsiam(
@@ -79,7 +80,7 @@ class SimSiam(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hidden_dim = checked_hidden_dim(hidden_dim)
+        self.hidden_dim = optional(integer, "hidden_dim", hidden_dim)
         self.batch_normalization = batch_normalization
 
     def make_head(self, embedding_dim: int, image_shape: Shape) -> keras.Layer | None:

@@ -9,7 +9,7 @@ class ProjectionHeadTest(TestCase):
     def test_layer(self, tmp_path):
         arguments = {
             "output_dim": 3,
-            "hidden_dim": 5,
+            "hidden_dim": np.int64(5),
             "num_layers": 3,
             "batch_normalization": False,
             "synchronized": True,

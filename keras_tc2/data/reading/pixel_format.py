@@ -35,8 +35,7 @@ class PixelFormat:
         """The format that the arguments of `load` ask for, checked."""
         if dtype is not None:
             checks.one_of("dtype", dtype, ("uint8", "float32"))
-        if channels is not None:
-            checks.integer("channels", channels)
+        channels = checks.optional(checks.integer, "channels", channels)
         if image_size is not None:
             pair = isinstance(image_size, tuple | list)
             image_size = tuple(image_size) if pair else (image_size, image_size)

@@ -9,7 +9,7 @@ from keras_tc2 import bilevel
 from keras_tc2.annotations import Augmentation, Config, Shape, Tensor
 from keras_tc2.bilevel import TaskConflict
 from keras_tc2.bilevel.task_assignment import TaskAssignment, get_task_assignment
-from keras_tc2.checks import integer, non_negative, one_of, positive
+from keras_tc2.checks import integer, non_negative, one_of, optional, positive
 from keras_tc2.encoders.encoder import Encoder
 from keras_tc2.layers import FactorExtractor, TaskCalibrator, WeightExtractor
 from keras_tc2.objectives.objective import AnyObjective
@@ -187,9 +187,7 @@ class TC2Pretrainer(SavedPretrainer, Pretrainer):
         self.num_factors = integer("num_factors", num_factors)
         self.factors_from_batch = factors_from_batch
         self.inner_learning_rate = positive("inner_learning_rate", inner_learning_rate)
-        self.inner_clipnorm = inner_clipnorm
-        if inner_clipnorm is not None:
-            self.inner_clipnorm = positive("inner_clipnorm", inner_clipnorm)
+        self.inner_clipnorm = optional(positive, "inner_clipnorm", inner_clipnorm)
         self.num_inner_steps = integer("num_inner_steps", num_inner_steps, at_least=0)
         self.inner_scope = one_of("inner_scope", inner_scope, SCOPES)
         self.inner_order = one_of("inner_order", inner_order, (1, 2))
