@@ -204,7 +204,8 @@ class BiSSLTrainer(Pretrainer):
             aggregation="only_first_replica",
             name="step_count",
         )
-        self._steps_done, self._phase = 0, self.phases.phase(0)
+        self._steps_done: int | None = None
+        self._phase = self.phases.phase(0)
         self._check_weights()
         self.built = True
 
@@ -512,7 +513,7 @@ class BiSSLTrainer(Pretrainer):
 
     def describe_last_step(self) -> str:
         """In words, the phase of the last step and how far it is."""
-        return self.phases.describe(self._steps_done - 1)
+        return self.phases.describe((self._steps_done or 1) - 1)
 
     def with_views(self, data: Any) -> Any:
         """What a step is made of: a `Batch`, and `(images, labels)`."""
