@@ -114,8 +114,8 @@ class Data:
                 self.domains = [images for images, _ in seen]
                 self.images, self.labels = mixed(seen)
             if _EVALUATE_ON.value == "test":
-                parts = [load(source, "test", _DATA_DIR.value) for source in parts]
-                test = mixed(parts)
+                test = [load(source, "test", _DATA_DIR.value) for source in parts]
+                test = mixed(test)
             else:
                 train, test = last_fifth(*train)
             train = tuple(part[: _LABELLED.value] for part in train)

@@ -24,14 +24,7 @@ import numpy as np
 from absl import app, flags, logging
 from compare_report import difference_cell
 from few_labels import DATA, load, pretrained
-from run_folder import (
-    check_settings,
-    commit,
-    flag_values,
-    named,
-    provenance,
-    write,
-)
+from run_folder import check_settings, commit, flag_values, named, provenance, write
 
 import keras_tc2 as tc2
 from keras_tc2.reporting.markdown_table import markdown_table
@@ -62,13 +55,13 @@ class Runs:
         names = named(
             _TARGETS.value, lambda source: pathlib.Path(source).stem, ("all", "random")
         )
-        folder = _DATA_DIR.value
-        self.images, self.classes = load(_SOURCE.value, "train", folder)
+        data_dir = _DATA_DIR.value
+        self.images, self.classes = load(_SOURCE.value, "train", data_dir)
         self.targets = {}
         for name, source in names.items():
-            train = load(source, "train", folder)
+            train = load(source, "train", data_dir)
             train = tuple(part[: _LABELLED.value] for part in train)
-            self.targets[name] = train, load(source, "test", folder)
+            self.targets[name] = train, load(source, "test", data_dir)
 
     def encoder(self, name, kept, seed):
         """The encoder pre-trained on some of the source images."""
