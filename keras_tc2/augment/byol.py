@@ -15,7 +15,8 @@ def byol(*, image_size: int, channels: int = 3) -> Views:
     As table 6 of [1]: crop, flip, jitter (0.4, 0.4, 0.2, 0.1; probability 0.8) and
     greyscale (0.2) in both; blur with probability 1 and 0.1; solarise with
     probability 0 and 0.2. Blur is left out below 64 pixels a side, and what needs
-    colour for other than three channels.
+    colour for other than three channels. Crops are bilinear and the jitter has a fixed
+    order, where [1] has bicubic ones and a random order.
 
     Args:
         image_size: int, height and width of the views.

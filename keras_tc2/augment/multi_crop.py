@@ -13,7 +13,8 @@ def multi_crop(
     The global views keep 40 to 100 % of the area, the local ones 5 to 40 %. Jitter
     and greyscale are those of `byol`; blur has probability 1, 0.1 and, in local
     views, 0.5; the second global view is solarised with probability 0.2, as in the
-    code of [1]. Blur is left out in views below 64 pixels a side.
+    code of [1]. Blur is left out in views below 64 pixels a side. Crops are bilinear
+    and the jitter has a fixed order, where [1] has bicubic ones and a random order.
 
     Args:
         image_size: int, height and width of the two global views.

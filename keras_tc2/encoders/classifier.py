@@ -67,7 +67,7 @@ class Classifier(Publishable, keras.Model):
         classes: Sequence[str | int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         if not isinstance(head, keras.layers.Layer):
             head = ClassificationHead(head, name="head")

@@ -82,7 +82,8 @@ class Encoder(Publishable, keras.Model):
         recipe: Config | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Half precision would round images before `preprocess` has seen them.
+        super().__init__(autocast=False, **kwargs)
         self.network = network
         self._backbone_name = None if backbone is None else backbone.name
         self.value_range = checked_value_range(value_range)

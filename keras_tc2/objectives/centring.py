@@ -42,7 +42,7 @@ class Centring(ShownLayer):
     """
 
     def __init__(self, momentum, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.momentum = probability("momentum", momentum)
 
     def build(self, outputs_shape):

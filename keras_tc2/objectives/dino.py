@@ -75,6 +75,7 @@ class DINO(MomentumObjective):
     Prototypes as the head's last layer, normalised and without bias (the layers
     before it are the projector), a momentum teacher of encoder, projector and head,
     and centring of its outputs. The centre is the mean over all replicas, always.
+    Prototypes train from the first step; the code of [1] freezes them for an epoch.
 
     Args:
         output_dim: int >= 1. Number of prototypes. Defaults to `1024`; [1] has 65536

@@ -108,7 +108,8 @@ class SwAV(Objective):
 
     Codes are made of the model's own scores, without gradient, of all images that
     the loss is given: of the whole batch, or in TC² of one task, whose codes come
-    from uncalibrated embeddings.
+    from uncalibrated embeddings. Prototypes train from the first step; the code of [1]
+    freezes them for about the first epoch.
 
     Args:
         num_prototypes: int >= 1. Defaults to `512`; [1] has 3000 for ImageNet.

@@ -23,8 +23,9 @@ class LARS(keras.optimizers.Optimizer):
         v ← momentum · v + learning_rate · r · u
         w ← w − v
 
-    Weights of rank one or zero, which are biases and the scales and shifts of
-    normalisation layers, are excluded: for them u = g and r = 1.
+    Biases and the scales and shifts of normalisation layers, which are the weights of
+    rank one or zero and those named `bias`, `gamma` and `beta`, are excluded: for them
+    u = g and r = 1.
 
     Args:
         learning_rate: float, schedule or callable. [2] has 0.3 for each 256 images of
@@ -34,8 +35,8 @@ class LARS(keras.optimizers.Optimizer):
             as the derivative of a penalty does; Keras's own `weight_decay`, which
             shrinks weights apart from the gradient, stays `None`. Defaults to `1e-6`.
         trust_coefficient: float > 0. Defaults to `0.001`.
-        exclude: list of str. Weights of higher rank whose path contains one of these
-            are excluded too. Defaults to none.
+        exclude: list of str. Other weights whose path contains one of these are
+            excluded too. Defaults to none.
         **kwargs: `clipnorm`, `global_clipnorm`, `use_ema`, `name` and so on, as in
             `keras.optimizers.Optimizer`.
 
@@ -110,8 +111,9 @@ class LARS(keras.optimizers.Optimizer):
         return ops.where(usable, self.trust_coefficient * ratio, 1.0)
 
     def _is_excluded(self, variable):
-        named = any(part in variable.path for part in self.exclude)
-        return len(variable.shape) <= 1 or named
+        # Those of attention have a row for each head.
+        small = len(variable.shape) <= 1 or variable.name in ("bias", "gamma", "beta")
+        return small or any(part in variable.path for part in self.exclude)
 
     def get_config(self) -> Config:
         """The constructor arguments."""

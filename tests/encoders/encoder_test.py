@@ -102,6 +102,17 @@ class PreprocessTest(TestCase):
         x = np.full((1, 8, 8, 1), 65535, "uint16")
         assert float(np.max(encoder.preprocess(x))) == 1.0
 
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+    def test_floats_under_half_precision(self, policy):
+        keras.config.set_dtype_policy(policy)
+        encoder = small_encoder(value_range=(65000, 66000))
+        x = np.linspace(65000, 66000, 64, dtype="float32").reshape((1, 8, 8, 1))
+        expected = encoder.encode(encoder.preprocess(x))
+        assert np.all(np.isfinite(expected))
+        np.testing.assert_array_equal(encoder(x), expected)
+        model = encoders.Classifier(encoder, 2)
+        np.testing.assert_array_equal(model(x), model.head(expected))
+
 
 class EncoderTest(TestCase):
     def test_call_is_encode_of_preprocess(self):

@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 from keras_tc2.objectives import DINO, dino
+from keras_tc2.objectives.centring import Centring
 from tests.objectives import loss_checks
 from tests.test_case import TestCase
 
@@ -18,6 +20,13 @@ def reference(students, teachers, student_temperature, teacher_temperature):
                 log_shares = loss_checks.log_softmax(student / student_temperature)
                 losses.append(-np.mean(np.sum(shares * log_shares, axis=1)))
     return np.mean(losses)
+
+
+class CentringTest(TestCase):
+    def test_keeps_float32_under_half_precision(self):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        outputs = np.array([[0.7, 0.701]], "float32")
+        np.testing.assert_array_equal(Centring(0.9)(outputs), outputs)
 
 
 class DINOTest(TestCase):

@@ -82,6 +82,22 @@ class LARSTest(TestCase):
         self.assert_close(excluded, start - RATE)
         assert np.max(np.abs(adapted - start)) < 0.05
 
+    def test_biases_of_attention_are_excluded(self):
+        layer = keras.layers.MultiHeadAttention(2, 3)
+        layer.build((None, 4, 5), (None, 4, 5))
+        variables = layer.trainable_variables
+        start = [v.numpy() for v in variables]
+        optimizer().apply([tf.ones(v.shape) for v in variables], variables)
+        ranks = set()
+        for variable, before in zip(variables, start, strict=True):
+            moved = np.abs(variable - before)
+            if variable.name == "bias":
+                ranks.add(len(variable.shape))
+                self.assert_close(moved, np.full(moved.shape, RATE))
+            else:
+                assert moved.max() < RATE / 2
+        assert 2 in ranks
+
     def test_trains_a_layer_and_reloads(self, tmp_path):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         model.compile(optimizer(trust_coefficient=0.1, learning_rate=1.0), "mse")

@@ -31,7 +31,7 @@ class MomentumTarget(keras.layers.Layer):
     """
 
     def __init__(self, network, momentum, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         # In a function, since Keras would take layers in a list as sub-layers.
         self._network = lambda: network
         self._momentum = momentum if callable(momentum) else lambda step: momentum

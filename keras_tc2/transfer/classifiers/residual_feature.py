@@ -68,7 +68,7 @@ class ResidualFeatureClassifier(FrozenClassifier):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.source = resolved(source)
         self.target = resolved(target)
         if self.source is self.target:
