@@ -147,8 +147,9 @@ def prune(
     means = KMeans(num_clusters, n_init=3, random_state=seed).fit(source)
     to_target = means.transform(target)
     counts = np.bincount(to_target.argmin(1), minlength=num_clusters)
-    # Equal ones tie on every processor.
-    distances = np.round(to_target.mean(0), 4)
+    # Equal ones tie on every processor, whatever the scale of features.
+    distances = to_target.mean(0)
+    distances = np.round(distances / max(distances.max(), 1e-300), 5)
     order = np.lexsort((distances, -counts))
     place = np.empty(num_clusters, int)
     place[order] = np.arange(num_clusters)

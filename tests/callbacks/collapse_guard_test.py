@@ -134,6 +134,8 @@ class GeometryTest(TestCase):
         assert geometry.alignment(first, -first) == pytest.approx(4)
         assert geometry.uniformity(first) == pytest.approx(-4)
         assert geometry.uniformity(np.ones((5, 3))) == pytest.approx(0, abs=1e-5)
+        assert geometry.uniformity(np.zeros((5, 3))) == 0
+        assert geometry.uniformity(np.array([[1.0], [-1.0]])) == pytest.approx(-8)
         generator = np.random.default_rng(0)
         cloud = generator.normal(size=(6, 4))
         unit = cloud / np.linalg.norm(cloud, axis=1, keepdims=True)

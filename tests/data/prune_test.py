@@ -35,8 +35,11 @@ class PruneTest(TestCase):
         source = SOURCE.copy()
         source[GROUPS == 1] += 4 * (np.eye(5)[2] - np.eye(5)[1])
         source[GROUPS == 3] += 40 * np.eye(5)[3]
-        pruning = data.prune(source, TARGET, keep=0.75, num_clusters=4)
-        assert set(GROUPS[pruning.kept]) == {0, 1, 2}
+        for scale in (1.0, 1e-6):
+            pruning = data.prune(
+                scale * source, scale * TARGET, keep=0.75, num_clusters=4
+            )
+            assert set(GROUPS[pruning.kept]) == {0, 1, 2}
 
     def test_everything_may_be_kept(self):
         pruning = data.prune(SOURCE, TARGET, keep=1.0)

@@ -100,7 +100,7 @@ def shuffled_epochs(dataset, buffer_size, *, seed):
     What `Dataset.shuffle(seed=...)` gives hangs on TensorFlow's global seed too.
 
     Args:
-        dataset: `tf.data.Dataset` of known size.
+        dataset: `tf.data.Dataset`.
         buffer_size: int >= 1.
         seed: int >= 0.
     """
@@ -108,7 +108,10 @@ def shuffled_epochs(dataset, buffer_size, *, seed):
         EpochCounter(),
         lambda epoch: shuffled(dataset, buffer_size, fold_seed(seed, epoch)),
     )
-    return epochs.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
+    size = dataset.cardinality()
+    if size == tf.data.UNKNOWN_CARDINALITY:
+        return epochs
+    return epochs.apply(tf.data.experimental.assert_cardinality(size))
 
 
 def fold_seed(seed, *numbers):

@@ -76,12 +76,16 @@ def uniformity(embeddings: Array) -> float:
         embeddings: array `(N, dim)`, N >= 2.
 
     Returns:
-        Float in [-4 (even spread in many dimensions: near it), 0 (all the same)].
+        Float <= 0 (all the same), near -4 for an even spread in many dimensions; -8 at
+        least, of two that are opposite.
 
     References:
         - [1] Wang and Isola, 2020, arXiv 2005.10242, section 4.1.2
     """
     embeddings = unit_rows(checked_features("embeddings", embeddings))
-    similarities = embeddings @ embeddings.T
-    squared = 2 - 2 * similarities[np.triu_indices(len(embeddings), k=1)]
+    first, second = np.triu_indices(len(embeddings), k=1)
+    # Rows of zeros stay so.
+    norms = np.sum(embeddings**2, axis=1)
+    similarities = (embeddings @ embeddings.T)[first, second]
+    squared = norms[first] + norms[second] - 2 * similarities
     return float(np.log(np.mean(np.exp(-2 * squared.astype("float64")))))

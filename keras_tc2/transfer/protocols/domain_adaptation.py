@@ -32,8 +32,10 @@ def adapt_to_domains(
         encoder: as in `fine_tune`.
         domains: dict from domain name to `(train, test)`, each as in `fine_tune`; the
             same classes and the same shape of images in all.
-        adversarial: bool. `False` leaves the target images out, and everything else as
-            it is: the control. Defaults to `True`.
+        adversarial: bool. `False` leaves the target images out: plain `fine_tune` on
+            the other domains, which stops early and keeps its best epoch. The control
+            of the adversary alone is `fine_tuning={"adversarial_weight": 0}`. Defaults
+            to `True`.
         fine_tuning: dict of options of `fine_tune`, or `None` for its defaults.
             Defaults to `None`.
         seed: int. Defaults to `0`.

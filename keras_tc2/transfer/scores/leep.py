@@ -9,9 +9,9 @@ from keras_tc2.transfer.scores.arguments import checked_target
 def leep(source_probabilities: Array, labels: Array) -> float:
     """Mean log-likelihood of the target labels under the empirical predictor.
 
-    With θ(x)_z the source head's probability of source class z, P(y, z) is the mean of
-    θ(x)_z over target images of class y, and the score is the mean of
-    log Σ_z P(y | z) θ(x)_z (equation 3 of [1]). Higher is better.
+    With θ(x)_z the source head's probability of source class z, P(y, z) is the sum of
+    θ(x)_z over target images of class y, divided by the number of all images, and the
+    score is the mean of log Σ_z P(y | z) θ(x)_z (equation 3 of [1]). Higher is better.
 
     Args:
         source_probabilities: array `(N, Z)`: the source head's softmax on target

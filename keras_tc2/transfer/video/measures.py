@@ -76,6 +76,10 @@ def correct_keypoints(
 
     Returns:
         Float in [0, 1].
+
+    Raises:
+        ValueError: if shapes differ, no true point is visible, or, without a `size`,
+            the visible points of a frame are one place.
     """
     points, truth = np.asarray(points, float), np.asarray(truth, float)
     if points.shape != truth.shape:
@@ -91,6 +95,11 @@ def correct_keypoints(
             truth, -2, keepdims=True
         )
         size = extent.max(-1)
+        if np.any(size == 0):
+            raise ValueError(
+                "In some frame the visible key points are one place, around which "
+                "there is no box to measure by. Give `size`, in pixels."
+            )
     distance = np.linalg.norm(points - truth, axis=-1)
     right = np.nan_to_num(distance, nan=np.inf) <= alpha * size
     return float(np.mean(right[visible]))

@@ -76,6 +76,10 @@ class KeypointTest(TestCase):
     def test_errors(self):
         with pytest.raises(ValueError, match="one shape"):
             video.correct_keypoints(np.zeros((2, 2)), np.zeros((3, 2)), alpha=0.1)
+        one = np.array([[[5.0, 5.0], [np.nan, np.nan]]])
+        with pytest.raises(ValueError, match="Give `size`"):
+            video.correct_keypoints(one, one, alpha=0.2)
+        assert video.correct_keypoints(one, one, alpha=0.2, size=10) == 1
         with pytest.raises(ValueError, match="visible"):
             video.correct_keypoints(
                 np.zeros((2, 2)), np.full((2, 2), np.nan), alpha=0.1
