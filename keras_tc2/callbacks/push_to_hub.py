@@ -1,5 +1,6 @@
 """Publishing an encoder while it trains."""
 
+import hashlib
 import tempfile
 import threading
 import warnings
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tc2 import checks
 from keras_tc2.annotations import PathLike
@@ -20,8 +22,9 @@ class PushToHub(keras.callbacks.Callback):
     The weights are written down when the epoch ends; sending them runs beside the
     training. At most one push is under way: while one is, an epoch is passed over,
     and a later push brings what it brought. A push that fails is reported as a
-    warning and never ends the training. When training ends, what is not yet on the
-    Hub is pushed once more.
+    warning and never ends the training. When training ends, weights that are not yet
+    on the Hub are pushed once more, as those of `use_ema=True` or the best ones that
+    another callback has put back.
 
     Args:
         repo_id: str, `namespace/name`.
@@ -90,13 +93,13 @@ class PushToHub(keras.callbacks.Callback):
         self.failures: list[tuple[int, Exception]] = []
         self._thread: threading.Thread | None = None
         self._epoch: int | None = None
-        self._pushed_epoch: int | None = None
+        self._pushed: str | None = None
         self._reported = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Tries the writing, so that a mistake shows before the training."""
         self._encoder = self.encoder or watched_encoder(self.model)
-        self._epoch = self._pushed_epoch = None
+        self._epoch = self._pushed = None
         with tempfile.TemporaryDirectory() as folder:
             self._write(folder)
 
@@ -111,7 +114,8 @@ class PushToHub(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Waits for the push under way, and pushes what is not there yet."""
         self._wait()
-        if self._epoch is not None and self._pushed_epoch != self._epoch:
+        # Weights may have changed since the last epoch: averages, or the best ones.
+        if self._epoch is not None and self._pushed != self._digest():
             self._start()
             self._wait()
         self._report()
@@ -125,7 +129,9 @@ class PushToHub(keras.callbacks.Callback):
             self.failures.append((self._epoch, error))
             return
         self._thread = threading.Thread(
-            target=self._push, args=(scratch, self._epoch), name="push_to_hub"
+            target=self._push,
+            args=(scratch, self._epoch, self._digest()),
+            name="push_to_hub",
         )
         self._thread.start()
 
@@ -138,7 +144,16 @@ class PushToHub(keras.callbacks.Callback):
             **self.contents,
         )
 
-    def _push(self, scratch, epoch):
+    def _digest(self):
+        """Of the weights that a push sends."""
+        parts = [self._encoder, *([self.model] if self.include_pretrainer else [])]
+        digest = hashlib.sha256()
+        for part in parts:
+            for array in part.get_weights():
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def _push(self, scratch, epoch, digest):
         try:
             with scratch as folder:
                 url = push_folder(
@@ -155,7 +170,7 @@ class PushToHub(keras.callbacks.Callback):
             self.failures.append((epoch, error))
             return
         self.urls.append(url)
-        self._pushed_epoch = epoch
+        self._pushed = digest
 
     def _wait(self):
         if self._thread is not None:

@@ -61,8 +61,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     What `data.two_views` made is continued at once. Any other `tf.data.Dataset` is
     read, from its first batch of the first epoch, up to the position: that takes time,
     and is the same only if the dataset gives the same in every process. The state of
-    other callbacks, and random numbers drawn outside layers and datasets, are not
-    saved. Batch numbers that callbacks get in the epoch that is continued start at 0.
+    other callbacks, of random Keras layers in an `augmentation`, and random numbers
+    drawn outside layers and datasets, are not saved. Batch numbers that callbacks get
+    in the epoch that is continued start at 0.
 
     Under `MultiWorkerMirroredStrategy` only the chief writes, all workers read, so
     `folder` must be on a file system that they share; SIGTERM is left alone.
@@ -361,6 +362,8 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             yield
         finally:
             signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        # It may have come when other callbacks ended the training.
+        self._exit_if_terminated()
 
     def _exit_if_terminated(self):
         if not self._terminated:

@@ -61,17 +61,17 @@ def write_publication(
     missing = [str(picture) for picture in pictures if not picture.is_file()]
     if missing:
         raise FileNotFoundError(f"There is no picture {missing[0]}")
-    if include_pretrainer is not None and not hasattr(
-        include_pretrainer, "save_pretrainer_parts"
-    ):
-        raise ValueError(
-            "`include_pretrainer` must be the SSLPretrainer or TC2Pretrainer that "
-            "holds the encoder. "
-            f"Received: {include_pretrainer!r}"
-        )
+    encoder = getattr(published, "encoder", published)
+    if include_pretrainer is not None:
+        is_one = hasattr(include_pretrainer, "save_pretrainer_parts")
+        if not is_one or getattr(include_pretrainer, "encoder", encoder) is not encoder:
+            raise ValueError(
+                "`include_pretrainer` must be the SSLPretrainer or TC2Pretrainer that "
+                "holds this encoder, not one of another or a copy. "
+                f"Received: {include_pretrainer!r}"
+            )
     published.save_pretrained(folder)
     config = read_config(folder, files.CONFIG_FILE, keys=CONFIG_KEYS)
-    encoder = getattr(published, "encoder", published)
     weight_files = [files.WEIGHTS_FILE]
     if safetensors:
         write_safetensors(encoder.network, folder / files.SAFETENSORS_FILE)

@@ -89,6 +89,11 @@ def card_text(
     return f"---\n{metadata}---\n" + "\n\n".join(sections) + "\n"
 
 
+def _listed(value):
+    """A list of one or more names, given as one, as a list, or as `None`."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
 def _metadata(config, repo_id, license, card_data, rows, pipeline_tag):
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -97,8 +102,8 @@ def _metadata(config, repo_id, license, card_data, rows, pipeline_tag):
     objective = training.get("objective")
     tags = ["keras", "self-supervised-learning", f"arxiv:{PAPER}"]
     tags += [objective] if isinstance(objective, str) else []
-    datasets = training.get("datasets") or []
-    datasets = [datasets] if isinstance(datasets, str) else list(datasets)
+    tags += _listed(data.get("tags"))
+    datasets = _listed(training.get("datasets")) + _listed(data.get("datasets"))
     results = [
         EvalResult(
             task_type="image-classification",
@@ -119,9 +124,8 @@ def _metadata(config, repo_id, license, card_data, rows, pipeline_tag):
                 "model_name": repo_id.rsplit("/", 1)[-1],
                 "eval_results": results or None,
                 **data,
-                "tags": [*dict.fromkeys([*tags, *data.get("tags", [])])],
-                "datasets": [*dict.fromkeys([*datasets, *data.get("datasets", [])])]
-                or None,
+                "tags": [*dict.fromkeys(tags)],
+                "datasets": [*dict.fromkeys(datasets)] or None,
             }
         ).to_yaml()
         + "\n"

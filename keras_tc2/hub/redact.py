@@ -2,8 +2,9 @@
 
 import re
 
-# What the tokens of the Hub look like, user and organisation.
-_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{8,}")
+# What the tokens of the Hub look like, user and organisation: 34 letters and digits.
+# Names such as `hf_convnext` are shorter.
+_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{30,}")
 
 
 def redact(text):

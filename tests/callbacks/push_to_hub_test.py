@@ -11,9 +11,9 @@ from tests.hub.conftest import TOKEN, server  # noqa: F401
 from tests.test_case import TestCase
 
 
-def trained(*callbacks, epochs, encoder=None):
+def trained(*callbacks, epochs, encoder=None, optimizer="adam"):
     encoder = encoder or encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
-    encoder.compile("adam", "mse")
+    encoder.compile(optimizer, "mse")
     x = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype("uint8")
     encoder.fit(x, np.ones((8, 4)), epochs=epochs, callbacks=callbacks, verbose=0)
     return encoder, x
@@ -52,6 +52,13 @@ class PushToHubTest(TestCase):
         reloaded = encoders.from_pretrained("me/enc")
         np.testing.assert_array_equal(reloaded(x), encoder(x))
         assert b"license: mit" in server.files("me/enc")["README.md"]
+
+    def test_pushes_what_changes_when_training_ends(self, server):  # noqa: F811
+        callback = PushToHub("me/enc", token=TOKEN)
+        average = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+        encoder, x = trained(callback, epochs=2, optimizer=average)
+        reloaded = encoders.from_pretrained("me/enc")
+        np.testing.assert_array_equal(reloaded(x), encoder(x))
 
     def test_every_few_epochs(self, server):  # noqa: F811
         callback = PushToHub("me/enc", every_epochs=10, token=TOKEN)
@@ -158,7 +165,7 @@ class PushToHubTest(TestCase):
         assert callback.urls == []
 
     def test_a_hub_that_never_answers_ends_no_training(self, server):  # noqa: F811
-        callback = PushToHub("me/enc", token="hf_wrongwrong")
+        callback = PushToHub("me/enc", token="hf_wrongwrongwrongwrongwrongwrongwrong")
         with pytest.warns(UserWarning, match="does not know the token") as warned:
             trained(callback, epochs=2)
         assert callback.urls == []

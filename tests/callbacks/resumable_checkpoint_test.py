@@ -219,6 +219,15 @@ class TerminationTest(TestCase):
         )
         assert_same_state(train(folder, kind="ssl"), resumable_run.state(expected))
 
+    def test_sigterm_while_other_callbacks_end_the_training(self, tmp_path):
+        def terminate(logs):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        last = keras.callbacks.LambdaCallback(on_train_end=terminate)
+        with pytest.raises(SystemExit) as exit_info:
+            train(tmp_path, kind="ssl", more_callbacks=[last])
+        assert exit_info.value.code == 143
+
 
 class DamageTest(TestCase):
     def test_a_truncated_newest_falls_back_and_says_so(self, finished, tmp_path):

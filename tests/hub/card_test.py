@@ -116,6 +116,11 @@ class CardTest(TestCase):
         assert data["datasets"] == ["fashion_mnist", "mnist"]
         assert data["language"] == "en"
 
+    def test_one_name_may_stand_alone(self):
+        _, data = made(card_data={"tags": "mine", "datasets": "mnist"})
+        assert data["tags"][-1] == "mine" and data["tags"][0] == "keras"
+        assert data["datasets"] == ["fashion_mnist", "mnist"]
+
     def test_without_training_record_and_report(self):
         text, data = made(
             config={**CONFIG, "training": None}, transfer_report=None, license=None
@@ -143,5 +148,9 @@ class WriteCardTest(TestCase):
         assert is_generated(path.read_text())
 
     def test_tokens_are_left_out(self, tmp_path):
-        write_card(tmp_path / "README.md", "run --token=hf_abcdefghij0123456789")
+        write_card(
+            tmp_path / "README.md", "run --token=hf_abcdefghij0123456789abcdefghij0123"
+        )
         assert "abcdefghij" not in (tmp_path / "README.md").read_text()
+        write_card(tmp_path / "README.md", "the builder hf_mobilenetv2")
+        assert "hf_mobilenetv2" in (tmp_path / "README.md").read_text()

@@ -8,7 +8,7 @@ from huggingface_hub.utils import disable_progress_bars
 
 from tests.hub.server import HubServer
 
-TOKEN = "hf_rightrightright"
+TOKEN = "hf_rightrightrightrightrightrightright"
 
 disable_progress_bars()
 

@@ -281,7 +281,11 @@ class FailedPushTest(TestCase):
         ("repo_id", "token", "message"),
         [
             ("you/enc", TOKEN, "token may not do this.*token="),
-            ("me/enc", "hf_wrongwrong", "does not know the token.*hf auth login"),
+            (
+                "me/enc",
+                "hf_wrongwrongwrongwrongwrongwrongwrong",
+                "does not know the token.*hf auth login",
+            ),
             ("me/enc", False, "does not know the token|token may not"),
             ("a/b/c", TOKEN, "namespace/name"),
         ],
@@ -306,7 +310,7 @@ class FetchErrorsTest(TestCase):
     def test_bad_token(self, server, encoder):
         encoder.push_to_hub("me/secret", token=TOKEN, private=True)
         with pytest.raises(hub.HubError, match="does not know the token") as error:
-            from_pretrained("me/secret", token="hf_wrongwrong")
+            from_pretrained("me/secret", token="hf_wrongwrongwrongwrongwrongwrongwrong")
         assert "hf_wrong" not in str(error.value)
 
     def test_gated(self, server, encoder):

@@ -50,7 +50,7 @@ class HubServer:
 
     def __init__(self):
         self.repositories = {}
-        self.tokens = {"hf_rightrightright": "me"}
+        self.tokens = {"hf_rightrightrightrightrightrightright": "me"}
         self.objects = {}
         self.fail = {}
         self.requests = []

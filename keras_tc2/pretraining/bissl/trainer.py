@@ -29,7 +29,7 @@ from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.forward import first_two
 from keras_tc2.pretraining.core.mean_or_nan import MeanOrNaN
 from keras_tc2.pretraining.core.pretrainer import Pretrainer, list_of_callbacks
-from keras_tc2.pretraining.core.regularizers import check_no_regularizer
+from keras_tc2.pretraining.core.regularizers import check_no_regularizer, penalty
 from keras_tc2.pretraining.core.second_order import check_second_order
 from keras_tc2.pretraining.core.workers import reducible
 from keras_tc2.replicas import num_replicas, sum_over_replicas
@@ -109,8 +109,8 @@ class BiSSLTrainer(Pretrainer):
 
     Raises:
         ValueError: if an argument is out of its range, no weight of the encoder
-            trains, weights have regularizers, or a stock normalisation layer would be
-            differentiated twice.
+            trains, the downstream head has regularizers, or a stock normalisation layer
+            would be differentiated twice.
 
     Example:
     ```python
@@ -216,8 +216,8 @@ class BiSSLTrainer(Pretrainer):
                 "No weight of the encoder is trainable. Set `encoder.trainable = True`."
             )
         check_no_regularizer(
-            [*self.lower_variables, *self.downstream_head.trainable_variables],
-            instead="`downstream_weight_decay` is that of the upper level",
+            self.downstream_head.trainable_variables,
+            instead="give `downstream_weight_decay`",
         )
         if self.solver in SECOND_ORDER_SOLVERS:
             check_second_order(
@@ -334,10 +334,15 @@ class BiSSLTrainer(Pretrainer):
         return {"loss": loss, "lower_loss": loss}, embeddings
 
     def _objective(self, batch, training):
-        """G, and the embeddings of the first two views."""
+        """G, penalties of weights included, and the embeddings of two views."""
         forward = self.forward(batch.views, training=training)
         loss = self.objective(*forward.outputs, targets=forward.targets)
+        loss += ops.cast(penalty(self.lower_variables), loss.dtype)
         return loss, forward.first_two_embeddings
+
+    def regularized(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses, which hold the penalties of the lower level."""
+        return losses
 
     def _squared_distance(self):
         """‖θ_L − θ_U‖², θ_U without gradient."""

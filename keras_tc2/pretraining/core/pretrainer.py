@@ -291,7 +291,8 @@ class Pretrainer(TrainingStep):
             arguments.setdefault("shuffle", False)
         members = list_of_callbacks(callbacks)
         checkpoint = next((c for c in members if hasattr(c, "resuming")), None)
-        start = run_data.first_step(arguments, self._steps_given)
+        in_a_row = self.steps_per_execution
+        start = run_data.first_step(arguments, self._steps_given, in_a_row)
         counter = run_data.CountSteps(arguments, start, self._steps_given)
         # First, so that other callbacks see what training ended with.
         first = [
@@ -308,7 +309,7 @@ class Pretrainer(TrainingStep):
             # Last, so that it shows what the others measured.
             guards.append(ShortProgress())
         callbacks = [*first, *members, *guards]
-        strategy, in_a_row = self.distribute_strategy, self.steps_per_execution
+        strategy = self.distribute_strategy
         if checkpoint is None:
             arguments = run_data.divided(
                 arguments, strategy, start, steps_per_execution=in_a_row

@@ -1,6 +1,11 @@
-"""Refusing regularizers that a pretrainer would not heed."""
+"""Regularizers: what those of weights add to a loss, and which are refused."""
 
 from keras_tc2.compat import all_layers
+
+
+def penalty(variables):
+    """The sum of what the regularizers of variables say, a scalar; 0.0 for none."""
+    return sum((v.regularizer(v) for v in variables if v.regularizer is not None), 0.0)
 
 
 def check_no_activity_regularizer(layers):
@@ -25,15 +30,15 @@ def check_no_activity_regularizer(layers):
 
 
 def check_no_regularizer(variables, *, instead):
-    """Raises `ValueError` if weights have regularizers.
+    """Raises `ValueError` if weights of a downstream head have regularizers.
 
     Args:
         variables: list of `keras.Variable`s.
-        instead: str, what there is instead.
+        instead: str, what to do instead.
     """
     found = [v.path for v in variables if v.regularizer is not None]
     if found:
         raise ValueError(
-            f"BiSSL takes no regularizers of weights; {instead}. Set `weight."
-            f"regularizer = None` of these: {', '.join(found)}"
+            f"The downstream head takes no regularizers; {instead}. Make it without "
+            f"those of: {', '.join(found)}"
         )

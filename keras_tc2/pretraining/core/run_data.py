@@ -100,14 +100,16 @@ def knows_its_steps(dataset):
     return isinstance(dataset, ViewDataset) and bool(dataset.order)
 
 
-def first_step(arguments, steps_given):
+def first_step(arguments, steps_given, steps_per_execution):
     """The step of its data that a `fit` begins at.
 
-    That of `initial_epoch`; without one, where the last `fit` of the model has ended.
+    That of `initial_epoch`; without one, where the last `fit` of the model has ended,
+    or the next pass, where a pass is no multiple of `steps_per_execution`.
 
     Args:
         arguments: dict, of `fit`.
         steps_given: dict of the steps that `fit` has given the model, by `ViewStream`.
+        steps_per_execution: int.
     """
     dataset = arguments["x"]
     if not knows_its_steps(dataset):
@@ -116,7 +118,11 @@ def first_step(arguments, steps_given):
     steps = arguments.get("steps_per_epoch") or dataset.order.length
     if initial_epoch and steps != math.inf:
         return initial_epoch * steps
-    return steps_given.get(dataset.stream, 0)
+    done = steps_given.get(dataset.stream, 0)
+    by_pass = arguments.get("steps_per_epoch") is None and steps != math.inf
+    if by_pass and steps % steps_per_execution:
+        done += -done % steps
+    return done
 
 
 class CountSteps(keras.callbacks.Callback):

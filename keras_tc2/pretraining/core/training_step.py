@@ -16,6 +16,7 @@ from keras_tc2.pretraining.core.batch import Batch, as_tensors
 from keras_tc2.pretraining.core.embedding_std import EmbeddingStd
 from keras_tc2.pretraining.core.forward import assigned, first_two
 from keras_tc2.pretraining.core.nonfinite import SkippedUpdates, all_replicas, apply_if
+from keras_tc2.pretraining.core.regularizers import penalty
 from keras_tc2.pretraining.core.workers import reducible
 from keras_tc2.replicas import num_replicas
 
@@ -316,15 +317,9 @@ class TrainingStep(keras.Model):
 
     def regularized(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Losses whose `"loss"` holds the penalties of the weights' regularizers."""
-        penalties = [
-            variable.regularizer(variable)
-            for variable in self.trainable_variables
-            if variable.regularizer is not None
-        ]
-        if not penalties:
-            return losses
         loss = losses["loss"]
-        return {**losses, "loss": loss + ops.cast(sum(penalties), loss.dtype)}
+        added = ops.cast(penalty(self.trainable_variables), loss.dtype)
+        return {**losses, "loss": loss + added}
 
     def _differentiate(self, batch, *, scaled=True):
         """Losses, embeddings, gradients, and the state that a step leaves behind.

@@ -22,6 +22,9 @@ from tests.pretraining.bissl.tiny_bissl import (
 )
 from tests.test_case import TestCase
 
+# Of a regularizer, and so its share of the Hessian.
+L2 = 3.0
+
 
 class StepsTest(TestCase):
     """What each kind of step moves, and by how much."""
@@ -191,6 +194,9 @@ class HypergradientTest(TestCase):
                 with keras.StatelessScope(pairs):
                     forward = model.forward(views, training=True)
                     loss = model.objective(*forward.outputs, targets=forward.targets)
+                for variable, weight in zip(lower, weights, strict=True):
+                    if variable.regularizer is not None:
+                        loss += L2 * tf.reduce_sum(weight**2)
             return flattened(tape.gradient(loss, weights))
 
         return gradient, flattened(lower).numpy()
@@ -217,8 +223,11 @@ class HypergradientTest(TestCase):
 
     @pytest.mark.parametrize("objective", [NTXent(0.5), BYOL()])
     def test_equals_a_direct_solve(self, float64, objective):
+        encoder = tiny.encoder()
+        encoder.trainable_variables[0].regularizer = keras.regularizers.L2(L2)
         model = trainer(
             objective,
+            encoder=encoder,
             proximity_weight=0.5,
             damping=40.0,
             direct_weight=0.3,

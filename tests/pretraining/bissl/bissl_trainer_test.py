@@ -212,13 +212,31 @@ class SavingTest(TestCase):
             np.testing.assert_array_equal(a, b)
 
 
+class RegularizerTest(TestCase):
+    def test_is_in_the_lower_loss_and_is_saved(self, tmp_path):
+        model = trainer(projector=keras.layers.Dense(4, kernel_regularizer="l2"))
+        model.compile(run_eagerly=True)
+        model.save(tmp_path / "model.keras")
+        views, _ = batch()
+        losses, _ = model.value_and_gradients(*views)
+        kernel = model.projector.kernel
+        kernel.regularizer = None
+        plain, _ = model.value_and_gradients(*views)
+        penalty = 0.01 * np.sum(np.square(kernel))
+        self.assert_close(
+            losses["lower_loss"], plain["lower_loss"] + penalty, rtol=1e-5
+        )
+        self.assert_close(losses["loss"], losses["lower_loss"])
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        again, _ = loaded.value_and_gradients(*views)
+        self.assert_close(again["loss"], losses["loss"], rtol=1e-5)
+
+
 class ErrorsTest(TestCase):
-    def test_regularizers(self):
-        encoder = tiny.encoder()
-        kernel = encoder.network.get_layer("tiny").get_layer("conv").kernel
-        kernel.regularizer = keras.regularizers.L2()
-        with pytest.raises(ValueError, match=r"downstream_weight_decay.*conv/kernel"):
-            trainer(encoder=encoder)
+    def test_regularizers_of_the_head(self):
+        head = keras.layers.Dense(3, kernel_regularizer="l2")
+        with pytest.raises(ValueError, match=r"downstream_weight_decay.*kernel"):
+            BiSSLTrainer(tiny.encoder(), None, NTXent(), head, **SHORT)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

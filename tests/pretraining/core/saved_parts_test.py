@@ -92,6 +92,12 @@ class SavedPartsTest(TestCase):
             tagged = TC2Pretrainer.from_pretrained("me/enc", revision=f"dim-{dim}")
             assert tagged.projector.output_dim == dim
 
+    def test_that_of_another_encoder_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="holds this encoder"):
+            tc2().encoder.push_to_hub(
+                "me/enc", dry_run=tmp_path / "dry", include_pretrainer=tc2()
+            )
+
     def test_base_pretrainer(self, tmp_path):
         encoder = encoders.create("convnet", input_shape=(8, 8, 1), widths=[4])
         pretrainer = scrambled(SSLPretrainer(encoder, objective="vicreg"))

@@ -151,6 +151,23 @@ class ViewDatasetTest(TestCase):
         for one, other in zip(model.get_weights(), once.get_weights(), strict=True):
             self.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
+    def test_a_pass_that_was_stopped_is_left_where_executions_do_not_divide_it(self):
+        once, model = alike(2)
+        views = new_views().take(3)
+        once.fit(views, steps_per_epoch=2, verbose=0)
+        once.fit(views, initial_epoch=1, epochs=2, verbose=0)
+        model.compile(keras.optimizers.SGD(0.1), steps_per_execution=2)
+
+        def stop(batch, logs):
+            model.stop_training = True
+
+        stopper = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        model.fit(views, verbose=0, callbacks=[stopper])
+        model.fit(views, verbose=0)
+        assert model.optimizer.iterations == 5
+        for one, other in zip(model.get_weights(), once.get_weights(), strict=True):
+            self.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
     @pytest.mark.parametrize("key", ["x", "validation_data"])
     def test_replicas_want_whole_executions(self, key):
         (model,) = alike(1, replicas.mirrored(2))
