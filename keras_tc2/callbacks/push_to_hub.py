@@ -146,11 +146,10 @@ class PushToHub(keras.callbacks.Callback):
 
     def _digest(self):
         """Of the weights that a push sends."""
-        parts = [self._encoder, *([self.model] if self.include_pretrainer else [])]
+        sent = self.model if self.include_pretrainer else self._encoder
         digest = hashlib.sha256()
-        for part in parts:
-            for array in part.get_weights():
-                digest.update(np.ascontiguousarray(array).tobytes())
+        for array in sent.get_weights():
+            digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def _push(self, scratch, epoch, digest):

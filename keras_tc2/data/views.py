@@ -287,7 +287,7 @@ def _dataset(
         shuffle_buffer=shuffle_buffer,
     )
 
-    counter = EpochCounter() if epoch_counter is None else epoch_counter
+    own_counter = EpochCounter() if epoch_counter is None else None
     stream = ViewStream(
         batches_of,
         make,
@@ -296,9 +296,9 @@ def _dataset(
         num_blocks=math.lcm(num_recipes, num_sources(images)),
         seed=seed,
         facts={**facts, "num_images": num_images(images)},
-        counter=counter if epoch_counter is None else None,
+        counter=own_counter,
     )
-    views = each_epoch(counter, stream.epoch)
+    views = each_epoch(own_counter or epoch_counter, stream.epoch)
     order = None
     if num_batches is not None:
         views = views.apply(tf.data.experimental.assert_cardinality(num_batches))

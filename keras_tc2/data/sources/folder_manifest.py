@@ -207,13 +207,12 @@ def _walk(root):
 
 def _entries(root, folder):
     """`{image: entry}` and `[folder]` directly in a folder, and links left out."""
-    real_root = os.path.realpath(root)
     files, folders, links_out = {}, [], 0
     for entry in os.scandir(os.path.join(root, folder)):
         name = entry.name if folder == "." else f"{folder}/{entry.name}"
         if entry.name.startswith("."):
             continue
-        if entry.is_symlink() and not _stays_inside(entry, real_root):
+        if entry.is_symlink() and not _stays_inside(entry, root):
             links_out += 1
         elif entry.is_dir(follow_symlinks=False):
             folders.append(name)
@@ -222,9 +221,9 @@ def _entries(root, folder):
     return files, folders, links_out
 
 
-def _stays_inside(link, real_root):
+def _stays_inside(link, root):
     """Whether a symbolic link leads to a file in the folder."""
-    target = os.path.realpath(link.path)
+    target, real_root = os.path.realpath(link.path), os.path.realpath(root)
     inside = os.path.commonpath([target, real_root]) == real_root
     return inside and os.path.isfile(target)
 

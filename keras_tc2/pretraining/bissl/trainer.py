@@ -215,10 +215,7 @@ class BiSSLTrainer(Pretrainer):
             raise ValueError(
                 "No weight of the encoder is trainable. Set `encoder.trainable = True`."
             )
-        check_no_regularizer(
-            self.downstream_head.trainable_variables,
-            instead="give `downstream_weight_decay`",
-        )
+        check_no_regularizer(self.downstream_head)
         if self.solver in SECOND_ORDER_SOLVERS:
             check_second_order(
                 [self.encoder.network, self.projector, self.head],

@@ -29,16 +29,12 @@ def check_no_activity_regularizer(layers):
         )
 
 
-def check_no_regularizer(variables, *, instead):
-    """Raises `ValueError` if weights of a downstream head have regularizers.
-
-    Args:
-        variables: list of `keras.Variable`s.
-        instead: str, what to do instead.
-    """
+def check_no_regularizer(downstream_head):
+    """Raises `ValueError` if a layer, the downstream head, regularizes its weights."""
+    variables = downstream_head.trainable_variables
     found = [v.path for v in variables if v.regularizer is not None]
     if found:
         raise ValueError(
-            f"The downstream head takes no regularizers; {instead}. Make it without "
-            f"those of: {', '.join(found)}"
+            "The downstream head takes no regularizers; give `downstream_weight_decay`."
+            f" Make it without those of: {', '.join(found)}"
         )

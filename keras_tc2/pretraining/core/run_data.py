@@ -100,6 +100,17 @@ def knows_its_steps(dataset):
     return isinstance(dataset, ViewDataset) and bool(dataset.order)
 
 
+def pass_length(arguments):
+    """Steps of a pass over the data, where epochs of a `fit` are passes; else infinite.
+
+    Args:
+        arguments: dict, of `fit`.
+    """
+    dataset = arguments.get("x")
+    by_pass = knows_its_steps(dataset) and arguments.get("steps_per_epoch") is None
+    return dataset.order.length if by_pass else math.inf
+
+
 def first_step(arguments, steps_given, steps_per_execution):
     """The step of its data that a `fit` begins at.
 
@@ -119,9 +130,9 @@ def first_step(arguments, steps_given, steps_per_execution):
     if initial_epoch and steps != math.inf:
         return initial_epoch * steps
     done = steps_given.get(dataset.stream, 0)
-    by_pass = arguments.get("steps_per_epoch") is None and steps != math.inf
-    if by_pass and steps % steps_per_execution:
-        done += -done % steps
+    length = pass_length(arguments)
+    if length != math.inf and length % steps_per_execution:
+        done += -done % length
     return done
 
 
@@ -138,10 +149,7 @@ class CountSteps(keras.callbacks.Callback):
         super().__init__()
         dataset = arguments["x"]
         self.stream = dataset.stream if knows_its_steps(dataset) else None
-        # The last execution of a pass may be shorter than Keras says.
-        self.length = math.inf
-        if self.stream is not None and arguments.get("steps_per_epoch") is None:
-            self.length = dataset.order.length
+        self.length = pass_length(arguments)
         self.done = first_step
         self.steps_given = steps_given
 
@@ -150,7 +158,7 @@ class CountSteps(keras.callbacks.Callback):
         self.first_of_epoch = self.done
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts."""
+        """Counts. The last execution of a pass may be shorter than Keras says."""
         self.done = self.first_of_epoch + min(batch + 1, self.length)
         if self.stream is not None:
             self.steps_given[self.stream] = self.done
@@ -208,15 +216,14 @@ def begins_pass(arguments, first_step):
         arguments: dict, of `fit`.
         first_step: int, the step that it begins at.
     """
-    dataset = arguments.get("x")
-    if not knows_its_steps(dataset) or dataset.order.length == math.inf:
+    length = pass_length(arguments)
+    if length == math.inf:
         return arguments.get("steps_per_epoch") is None
-    if arguments.get("steps_per_epoch") is not None:
-        return False
+    dataset = arguments["x"]
     counter = dataset.stream.counter
     if counter is None:
         return not arguments.get("initial_epoch")
-    passes, rest = divmod(first_step, dataset.order.length)
+    passes, rest = divmod(first_step, length)
     if rest:
         return False
     counter.epoch = passes * dataset.order.epochs

@@ -196,6 +196,20 @@ class AutoTest(TestCase):
         assert not [w for w in recwarn if "XLA" in str(w.message)]
 
 
+def augmented_pretrainer():
+    return SSLPretrainer(
+        tiny.encoder(),
+        objective="nt_xent",
+        projector=layers.ProjectionHead(4, hidden_dim=5),
+        augmentation=augment.simclr(image_size=6, channels=2),
+    )
+
+
+def image_batches():
+    images = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 2), "uint8")
+    return data.batches(images, batch_size=8, seed=0)
+
+
 class AugmentationTest(TestCase):
     """Views are made outside of what XLA compiles, which cannot compile these."""
 
@@ -204,51 +218,33 @@ class AugmentationTest(TestCase):
         histories = []
         for choice in (False, jit_compile):
             keras.utils.set_random_seed(3)
-            model = SSLPretrainer(
-                tiny.encoder(),
-                objective="nt_xent",
-                projector=layers.ProjectionHead(4, hidden_dim=5),
-                augmentation=augment.simclr(image_size=6, channels=2),
-            )
+            model = augmented_pretrainer()
             with monkeypatch.context() as patch:
                 patch.setattr(tf.config, "list_physical_devices", lambda *_: [GPU])
                 model.compile(keras.optimizers.SGD(0.05), jit_compile=choice)
-            images = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 2), "uint8")
-            batches = data.batches(images, batch_size=8, seed=0)
-            histories.append(model.fit(batches, verbose=0).history)
+            histories.append(model.fit(image_batches(), verbose=0).history)
             assert model.jit_compile is bool(choice)
         for name, values in histories[0].items():
             self.assert_close(histories[1][name], values, rtol=1e-4, atol=1e-5)
         assert not [w for w in recwarn if "XLA" in str(w.message)]
 
     def test_evaluates(self):
-        histories = []
-        images = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 2), "uint8")
+        results = []
         for jit_compile in (False, True):
             keras.utils.set_random_seed(3)
-            model = SSLPretrainer(
-                tiny.encoder(),
-                objective="nt_xent",
-                projector=layers.ProjectionHead(4, hidden_dim=5),
-                augmentation=augment.simclr(image_size=6, channels=2),
-            )
+            model = augmented_pretrainer()
             model.compile(keras.optimizers.SGD(0.05), jit_compile=jit_compile)
-            batches = data.batches(images, batch_size=8, seed=0)
-            histories.append(model.evaluate(batches, verbose=0, return_dict=True))
+            found = model.evaluate(image_batches(), verbose=0, return_dict=True)
+            results.append(found)
             assert model.jit_compile is jit_compile
-        assert histories[0] == histories[1]
+        assert results[0] == results[1]
 
     def test_under_a_strategy_of_one_device_the_whole_is_compiled(self):
         with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
-            model = SSLPretrainer(
-                tiny.encoder(),
-                objective="nt_xent",
-                augmentation=augment.simclr(image_size=6, channels=2),
-            )
+            model = augmented_pretrainer()
             model.compile("sgd", jit_compile=True)
-        images = np.zeros((16, 6, 6, 2), "uint8")
         with pytest.raises(ValueError, match="XLA cannot compile this step"):
-            model.fit(data.batches(images, batch_size=8), verbose=0)
+            model.fit(image_batches(), verbose=0)
 
 
 class RefusalTest(TestCase):
